@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# sagate: `make help` lists what there is. Adding a source file needs no edit here.
+
+VERSION   := 0.1.0
+PREFIX    ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR   ?= $(PREFIX)/lib/systemd/system
+DESTDIR   ?=
+B         := build
+
+CC        ?= gcc
+CLANG     ?= clang
+BPFTOOL   ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+PKGS      := libbpf libelf zlib libnl-3.0 libsystemd jansson inih
+
+Q         := $(if $(V),,@)
+say        = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+# Asked for here so that a goal that builds nothing (help, deps, clean) needs none of it.
+ifneq ($(filter-out help deps clean format distclean,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(filter check demo,$(MAKECMDGOALS)),)
+missing   := $(shell tests/deps --check build >/dev/null 2>&1 || echo missing)
+ifneq ($(missing),)
+$(info $(shell tests/deps --check build >&2))
+$(error packages are missing: run `make deps` as root, or install the Debian packages named above)
+endif
+endif
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
+endif
+
+WARN      := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(CI),-Werror)
+CFLAGS    ?= -O2 -g
+HARDEN    := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+CPPFLAGS_ := -D_GNU_SOURCE -DSAGATE_VERSION='"$(VERSION)"' -Iinclude -Iloader -Iike-bridge -I$(B)/bpf
+CFLAGS_    = -std=gnu11 $(WARN) $(CFLAGS) $(CPPFLAGS_) $(PKG_CFLAGS) -MMD -MP
+LDFLAGS_  := -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+BPF_FLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. -Iinclude -Ibpf -MMD -MP
+SAN       := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+SRC       := $(wildcard loader/*.c) $(wildcard ike-bridge/*.c)
+OBJ       := $(SRC:%.c=$(B)/%.o)
+SKEL      := $(B)/bpf/sagate.skel.h
+TESTS     := $(wildcard tests/unit/*/test_*.c)
+TEST_BIN  := $(TESTS:tests/%.c=$(B)/tests/%)
+MAN       := $(patsubst loader/man/%.scd,$(B)/man/%,$(wildcard loader/man/*.scd))
+
+# the tests' own client programs for this machine's kernel
+$(B)/tests/%: tests/kernel/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
+
+.PHONY: all help deps man unit unit-build check demo install uninstall format lint clean distclean
+.DELETE_ON_ERROR:
+
+all: $(B)/sagate $(B)/tests/probe man ## build build/sagate (the default)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo '  V=1 shows the commands; DESTDIR= PREFIX= are for install; CI=1 makes warnings errors'
+
+deps: ## install every Debian package that building and testing need (root)
+	tests/deps
+
+$(B)/sagate: $(OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $(OBJ) $(PKG_LIBS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HARDEN) $(CFLAGS_) -c -o $@ $<
+
+# Only bpf.c sees the skeleton; the order dependency is for the first build, -MMD for all others.
+$(B)/loader/bpf.o: $(SKEL)
+
+# include/abi.h must have no implicit padding on either side.
+$(B)/abi.%.ok: include/abi.h include/reasons.h vmlinux.h
+	@mkdir -p $(@D)
+	$(call say,ABI,$*)
+	$(Q)echo '#include "abi.h"' | $(if $(filter bpf,$*),$(CLANG) -target bpf -include vmlinux.h,$(CC)) \
+		-Iinclude -Wpadded -Werror -x c -fsyntax-only -
+	@touch $@
+
+$(B)/bpf/sagate.bpf.o: bpf/sagate.bpf.c Makefile $(B)/abi.bpf.ok $(B)/abi.host.ok
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c -o $@ $<
+	$(Q)llvm-strip -g $@
+
+$(SKEL): $(B)/bpf/sagate.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name sagate_bpf > $@
+
+man: $(MAN)
+$(B)/man/%: loader/man/%.scd
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)scdoc < $< > $@
+
+# A unit test names the sources it needs in lines `/* needs: loader/x.c */`.
+needs      = $(shell sed -n 's,.*needs: *\(.*[^* /]\) *\(\*/\)\{0\,1\}$$,\1,p' $(1))
+.SECONDEXPANSION:
+$(B)/tests/unit/%: tests/unit/%.c $$(call needs,tests/unit/%.c) $(SKEL) Makefile
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(SAN) $(filter-out -O2,$(CFLAGS_)) -MT $@ -o $@ $< $(call needs,$<) $(PKG_LIBS) -lcmocka
+
+$(B)/tests/probe: tests/lab/probe.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
+
+unit-build: $(TEST_BIN)
+
+unit: unit-build ## build and run the unit tests (ASan and UBSan)
+	@tests/check unit
+
+check: ## every test: unit, this machine's kernel, the lab's VMs over the kernel list (root)
+	@tests/check
+
+demo: ## the main job, visible, in VMs; writes build/demo.json (root)
+	@tests/lab/demo
+
+install: all ## install below $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(B)/sagate $(DESTDIR)$(PREFIX)/sbin/sagate
+	install -D -m 644 loader/sagate.service $(DESTDIR)$(UNITDIR)/sagate.service
+	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' $(DESTDIR)$(UNITDIR)/sagate.service
+	install -D -m 644 loader/sagate.conf.example $(DESTDIR)$(PREFIX)/share/doc/sagate/sagate.conf.example
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/sagate/README.md
+	for m in $(notdir $(MAN)); do \
+		install -D -m 644 $(B)/man/$$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m || exit 1; done
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/sagate $(DESTDIR)$(UNITDIR)/sagate.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/sagate
+	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
+
+format: ## clang-format the sources
+	clang-format -i vmlinux.h $$(git ls-files '*.[ch]' | grep -v '^vmlinux')
+
+lint: ## shellcheck, formatting, the include rules
+	@tests/check lint
+
+clean: ## remove build/
+	rm -rf $(B)
+
+-include $(OBJ:.o=.d) $(B)/bpf/sagate.bpf.d $(wildcard $(B)/tests/unit/*/*.d)

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * decide: must this flow be protected by IPsec, and is there an SA for it right now?
+ *
+ * The one function behind every hook and behind ask. It says what the kernel would then do with the
+ * packet; where it cannot know, it refuses, and every exit has its reason.
+ */
+#ifndef SAGATE_DECIDE_BPF_H
+#define SAGATE_DECIDE_BPF_H
+
+#define XFRM_MODE_TUNNEL 1
+#define XFRM_MODE_BEET	 4
+#define XFRM_MODE_IPTFS	 5
+
+/* How often a decision looks again when the mirror changed under it. */
+#define DECIDE_TRIES 3
+
+/* Each reason belongs to one verdict. A reason without one refuses: zero is wait. */
+static const __u8 reason_verdict[REASONS_MAX] = {
+#define X(n, v, s, t) [REASON_##n] = VERDICT_##v,
+	SAGATE_REASONS(X)
+#undef X
+};
+
+static __always_inline int answer(struct decision *d, __u8 reason)
+{
+	d->verdict = reason_verdict[reason & (REASONS_MAX - 1)];
+	d->reason = reason;
+	return 0;
+}
+
+static __always_inline bool is_loopback(const struct flow *f)
+{
+	if (f->family == AF_INET)
+		return (f->daddr[0] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+	return !(f->daddr[0] | f->daddr[1] | f->daddr[2]) && f->daddr[3] == bpf_htonl(1);
+}
+
+/* A decision under way. */
+struct call {
+	struct flow flow;
+	struct decision decision;
+	struct spd_value
+		policy; /* the one looked at: a copy, its templates are resolved in place */
+	__u32 space;
+	bool secured;			  /* an ESP or AH SA was found */
+	bool allow_no_policy, stale_open; /* of the gate */
+	__u64 now;
+};
+
+static __always_inline void name_negotiation(struct call *c, __u8 class, __u8 family,
+					     const __be32 *peer)
+{
+	struct neg_key *neg = &c->decision.neg;
+
+	neg->class = class;
+	neg->index = c->policy.index;
+	neg->family = family;
+	__builtin_memcpy(neg->peer, peer, sizeof(neg->peer));
+}
+
+static __always_inline bool tmpl_has_addresses(const struct spd_tmpl *t)
+{
+	return t->mode == XFRM_MODE_TUNNEL || t->mode == XFRM_MODE_BEET ||
+	       t->mode == XFRM_MODE_IPTFS;
+}
+
+/*
+ * The source of a tunnel template without one is routed. Not known: an SA with a source must not
+ * fit. Not called from check_template(): a program's stack is 512 bytes, with all it calls. A
+ * global function: see route_lookup().
+ */
+__noinline int route_tmpl(const struct space_state *st, struct spd_tmpl *t, __u32 space)
+{
+	struct route_value r = {};
+	struct place at = {};
+
+	if (!st || !t || !tmpl_has_addresses(t) || !addr_any(t->saddr))
+		return 0;
+	at.space = space;
+	at.family = t->family;
+	__builtin_memcpy(at.addr, t->daddr, sizeof(at.addr));
+	if (route_lookup(st, &at, &r) && !r.none && !r.unknown)
+		__builtin_memcpy(t->saddr, r.saddr, sizeof(t->saddr));
+	else
+		t->saddr[3] = ~0U;
+	return 0;
+}
+
+/* The addresses of a template: its own, or the packet's after the template before it. */
+static __always_inline void resolve(struct call *c, struct spd_tmpl *t,
+				    const struct spd_tmpl *before)
+{
+	if (tmpl_has_addresses(t))
+		return;
+	if (before) {
+		__builtin_memcpy(t->daddr, before->daddr, sizeof(t->daddr));
+		__builtin_memcpy(t->saddr, before->saddr, sizeof(t->saddr));
+		return;
+	}
+	__builtin_memcpy(t->daddr, c->flow.daddr, sizeof(t->daddr));
+	__builtin_memcpy(t->saddr, c->flow.saddr, sizeof(t->saddr));
+	if (!c->flow.has_saddr)
+		t->saddr[3] = ~0U;
+}
+
+/*
+ * Is there an SA for template i (xfrm_tmpl_resolve_one)? Returns a reason. A global function: see
+ * route_lookup().
+ */
+__noinline int check_template(struct call *c, __u32 i, __u8 class)
+{
+	struct sad_walk w = {};
+	struct spd_tmpl *t;
+	__u8 reason;
+
+	if (!c || i >= TMPLS_MAX)
+		return REASON_FLOW_UNKNOWN;
+	if (i) { /* constant indices, so that the verifier knows which bytes */
+		t = &c->policy.tmpl[1];
+		resolve(c, t, c->decision.spi[0] ? &c->policy.tmpl[0] : NULL);
+	} else {
+		t = &c->policy.tmpl[0];
+		resolve(c, t, NULL);
+	}
+	w.tmpl = t;
+	w.flow = &c->flow;
+	w.now = c->now;
+	w.mark = c->policy.mark;
+	reason = sad_lookup(&w, c->space);
+	if (reason == REASON_SA) {
+		c->decision.spi[i & 1] = w.spi;
+		c->secured |= t->proto != IPPROTO_COMP;
+		return reason;
+	}
+	if (t->optional)
+		return REASON_POLICY_OPTIONAL;
+	c->decision.tmpl = i;
+	name_negotiation(c, class, t->family, t->daddr);
+	return reason;
+}
+_Static_assert(TMPLS_MAX == 2, "check_template and check_policy name each template");
+
+static __always_inline bool reason_passes(__u8 reason)
+{
+	return reason == REASON_SA || reason == REASON_POLICY_ALLOW ||
+	       reason == REASON_POLICY_OPTIONAL || reason == REASON_NO_POLICY;
+}
+
+/*
+ * One class's part of the answer: a reason that passes, or what forbids it. Every template that is
+ * not optional needs an SA.
+ */
+static __always_inline __u8 check_policy(struct call *c, const struct space_state *st, __u8 class)
+{
+	__u8 reason, more;
+
+	c->decision.spi[0] = c->decision.spi[1] = 0;
+	if (c->policy.block && c->policy.trap_block) {
+		name_negotiation(c, class, c->flow.family, c->flow.daddr);
+		return REASON_TRAP_BLOCK;
+	}
+	if (c->policy.block)
+		return REASON_POLICY_BLOCK;
+	if (c->policy.tmpl_count > TMPLS_MAX)
+		return REASON_TEMPLATE_LIMIT;
+	if (!c->policy.tmpl_count)
+		return REASON_POLICY_ALLOW;
+	route_tmpl(st, &c->policy.tmpl[0], c->space);
+	reason = check_template(c, 0, class);
+	if (c->policy.tmpl_count == 1 || !reason_passes(reason))
+		return reason;
+	route_tmpl(st, &c->policy.tmpl[1], c->space);
+	more = check_template(c, 1, class);
+	return !reason_passes(more) || more == REASON_SA ? more : reason;
+}
+
+static __always_inline __u8 check_class(struct call *c, const struct space_state *st, __u8 class,
+					__u32 *index)
+{
+	int found = spd_lookup(&c->flow, st, c->space, class, &c->policy);
+
+	if (found == SPD_NONE)
+		return REASON_NO_POLICY;
+	if (found != SPD_FOUND)
+		return REASON_SOURCE_UNKNOWN;
+	*index = c->policy.index;
+	return check_policy(c, st, class);
+}
+
+/* A clear answer stands only if no requirement asks for more. */
+static __always_inline int answer_clear(struct call *c, const struct space_state *st, __u8 reason,
+					__u8 required)
+{
+	int found = spd_lookup(&c->flow, st, c->space, CLASS_REQUIRE, &c->policy);
+
+	/* an exemption is more specific than any requirement behind it */
+	if (found == SPD_NONE || (found == SPD_FOUND && !c->policy.block))
+		return answer(&c->decision, reason);
+	if (found != SPD_FOUND)
+		return answer(&c->decision, REASON_SOURCE_UNKNOWN);
+	c->decision.req_index = c->policy.index;
+	name_negotiation(c, CLASS_REQUIRE, c->flow.family, c->flow.daddr);
+	return answer(&c->decision, required);
+}
+
+/* What routing says beside source and device. */
+enum {
+	ROUTE_NONE = 1,
+	ROUTE_NOXFRM = 2,
+	ROUTE_LOOPBACK = 4,
+};
+
+/*
+ * Fills in what routing would choose, where that is known. Returns ROUTE_ flags. A global function:
+ * see route_lookup().
+ */
+__noinline int flow_route(struct flow *f, const struct space_state *st, __u32 space)
+{
+	struct route_value r = {};
+	struct place at = {};
+
+	if (!f || !st)
+		return 0;
+	if (f->has_saddr == KNOWN_ROUTED) /* a second try: as it came */
+		f->has_saddr = KNOWN_NOT;
+	if (f->has_oif == KNOWN_ROUTED)
+		f->has_oif = KNOWN_NOT;
+	at.space = space;
+	at.family = f->family;
+	__builtin_memcpy(at.addr, f->daddr, sizeof(at.addr));
+	if ((f->mark && st->fwmark_rules) || !route_lookup(st, &at, &r) || r.unknown)
+		return 0;
+	if (r.none)
+		return f->has_oif ? 0 : ROUTE_NONE;
+	if (f->has_oif && r.oif != f->oif)
+		return 0;
+	if (!f->has_oif && r.oif) {
+		f->oif = r.oif;
+		f->has_oif = KNOWN_ROUTED;
+	}
+	if (!f->has_saddr) {
+		__builtin_memcpy(f->saddr, r.saddr, sizeof(f->saddr));
+		f->has_saddr = KNOWN_ROUTED;
+	}
+	return (r.noxfrm ? ROUTE_NOXFRM : 0) | (r.loopback ? ROUTE_LOOPBACK : 0);
+}
+
+static __always_inline bool verdict_passes(__u8 verdict)
+{
+	return verdict == VERDICT_CLEAR || verdict == VERDICT_PROTECTED;
+}
+
+static __always_inline bool is_stale(const struct call *c, const struct space_state *st)
+{
+	return st->synced != SYNCED || c->now - st->heartbeat > HEARTBEAT_LATE_NS;
+}
+
+/* The policies' part, with source and device as known as they can be. */
+static __always_inline int decide_policies(struct call *c, const struct space_state *st, int route)
+{
+	__u8 reason, more;
+
+	/* A SUB policy is chosen first; the MAIN one's templates follow (xfrm_expand_policies). */
+	reason = check_class(c, st, CLASS_SUB, &c->decision.sub_index);
+	if (reason_passes(reason)) {
+		more = check_class(c, st, CLASS_MAIN, &c->decision.main_index);
+		/* one policy's SA protects, unless the other refuses */
+		if (more != REASON_NO_POLICY && !(reason == REASON_SA && reason_passes(more)))
+			reason = more;
+	}
+	if (reason == REASON_SOURCE_UNKNOWN && (route & ROUTE_NONE))
+		/* without a route the kernel refuses, whatever the policies say */
+		return answer_clear(c, st, REASON_NO_ROUTE, REASON_REQUIRED_NO_POLICY);
+	if (reason >= REASON_NO_SA && reason <= REASON_SA_EXPIRED && (st->full & FULL_SAD))
+		reason = REASON_TABLE_FULL;
+	if (!reason_passes(reason))
+		return answer(&c->decision, reason);
+	if (reason == REASON_SA && c->secured)
+		return answer(&c->decision,
+			      !c->stale_open && is_stale(c, st) ? REASON_STALE : REASON_SA);
+	if (reason != REASON_NO_POLICY)
+		return answer_clear(c, st, reason, REASON_REQUIRED_CLEAR);
+	/* no policy: a requirement, the kernel's default, the gate's own rule, in this order */
+	if (st->default_block && !(route & ROUTE_LOOPBACK))
+		reason = REASON_DEFAULT_BLOCK;
+	else if (!c->allow_no_policy && !is_loopback(&c->flow))
+		reason = REASON_NO_POLICY_DENY;
+	return answer_clear(c, st, reason, REASON_REQUIRED_NO_POLICY);
+}
+
+/*
+ * One look at the maps, while nothing changes. Sets c->decision whole. A global function: see
+ * route_lookup().
+ */
+__noinline int decide_once(struct call *c, const struct space_state *st)
+{
+	int route;
+
+	if (!c || !st)
+		return 0;
+	__builtin_memset(&c->decision, 0, sizeof(c->decision));
+	c->decision.neg.space = c->space;
+	c->now = bpf_ktime_get_boot_ns();
+	c->secured = false;
+	if (st->synced == SYNCED_NEVER) {
+		if (is_loopback(&c->flow))
+			return answer(&c->decision, REASON_NOXFRM_DEVICE);
+		return answer(&c->decision, c->stale_open ? REASON_STALE_OPEN : REASON_STALE);
+	}
+	route = flow_route(&c->flow, st, c->space);
+	if (route & ROUTE_NOXFRM)
+		return answer(&c->decision, REASON_NOXFRM_DEVICE);
+	/* an SA or hint that is missing refuses by itself; a policy that is missing does not */
+	if (st->full & (FULL_SPD | FULL_COMMIT))
+		return answer(&c->decision, REASON_TABLE_FULL);
+	return decide_policies(c, st, route);
+}
+
+/* Has the last negotiation for what is missing failed, and is it backed off? */
+static __always_inline void note_failed(struct decision *d)
+{
+	__u64 *until;
+
+	if (d->verdict != VERDICT_WAIT || !d->neg.index)
+		return;
+	until = bpf_map_lookup_elem(&failed, &d->neg);
+	d->failed = until && *until > bpf_ktime_get_boot_ns();
+}
+
+/*
+ * The kernel reuses a removed map entry's memory for the next one, so a value can change under a
+ * reader. The daemon raises the epoch before every change: a decision during which it moved looks
+ * again, and refuses when it never stands still.
+ */
+static __always_inline int decide(struct call *c, const struct gate_settings *g)
+{
+	__u64 netns = g->spd_netns ? g->spd_netns : c->flow.netns;
+	struct decision *d = &c->decision;
+	struct space_state *st;
+	__u32 *space;
+
+	if (!g->cgroup_id)
+		return answer(d, REASON_GATE_UNSET);
+	space = bpf_map_lookup_elem(&spaces, &netns);
+	st = space ? bpf_map_lookup_elem(&space_state, space) : NULL;
+	if (!st || st->netns != netns) {
+		if (is_loopback(&c->flow))
+			return answer(d, REASON_NOXFRM_DEVICE);
+		return answer(d, g->stale_open ? REASON_STALE_OPEN : REASON_NO_SPACE);
+	}
+	c->space = *space;
+	c->allow_no_policy = g->allow_no_policy;
+	c->stale_open = g->stale_open;
+	for (int try = 0; try < DECIDE_TRIES; try++) {
+		__u32 epoch = *(volatile __u32 *)&st->epoch;
+
+		decide_once(c, st);
+		barrier();
+		if (*(volatile __u32 *)&st->epoch == epoch) {
+			note_failed(d);
+			return 0;
+		}
+	}
+	return answer(d, REASON_CHANGING);
+}
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From a hook's context to one flow. All quirks of the contexts live here: the 32-bit port, the
+ * words of IPv6 addresses, v4-mapped addresses, connected sends with a control message, and which
+ * fields an attach type may read.
+ */
+#ifndef SAGATE_FLOW_BPF_H
+#define SAGATE_FLOW_BPF_H
+
+#define AF_INET	 2
+#define AF_INET6 10
+
+#define IPPROTO_ICMP   1
+#define IPPROTO_UDP    17
+#define IPPROTO_COMP   108
+#define IPPROTO_ICMPV6 58
+
+#define ICMP_ECHO	    8
+#define ICMPV6_ECHO_REQUEST 128
+
+#define V4MAPPED_WORD2 bpf_htonl(0xffff)
+
+static __always_inline bool is_v4mapped(__be32 w0, __be32 w1, __be32 w2)
+{
+	return !w0 && !w1 && w2 == V4MAPPED_WORD2;
+}
+
+/*
+ * A source that is no source: unbound, or bound to a multicast or broadcast address, for which the
+ * kernel lets routing choose (inet_bind sets inet_saddr to 0 for those).
+ */
+static __always_inline bool is_source4(__be32 a)
+{
+	return a && (a & bpf_htonl(0xf0000000)) != bpf_htonl(0xe0000000) && ~a;
+}
+
+static __always_inline bool is_source6(const __be32 *a)
+{
+	return (a[0] | a[1] | a[2] | a[3]) &&
+	       (a[0] & bpf_htonl(0xff000000)) != bpf_htonl(0xff000000);
+}
+
+static __always_inline void flow_source4(struct flow *f, __be32 a)
+{
+	if (!is_source4(a))
+		return;
+	f->saddr[0] = a;
+	f->has_saddr = KNOWN_BOUND;
+}
+
+static __always_inline void flow_source6(struct flow *f, __be32 w0, __be32 w1, __be32 w2, __be32 w3)
+{
+	__be32 a[4] = {w0, w1, w2, w3};
+
+	if (!is_source6(a))
+		return;
+	f->saddr[0] = w0;
+	f->saddr[1] = w1;
+	f->saddr[2] = w2;
+	f->saddr[3] = w3;
+	f->has_saddr = KNOWN_BOUND;
+}
+
+/* What does not depend on the hook. */
+static __always_inline void flow_common(struct flow *f, struct bpf_sock_addr *ctx, __u8 family)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	f->netns = bpf_get_netns_cookie(ctx);
+	f->family = family;
+	f->proto = ctx->protocol;
+	f->mark = sk->mark;
+	f->oif = sk->bound_dev_if;
+	if (f->oif)
+		f->has_oif = KNOWN_BOUND;
+	f->sport = bpf_htons(sk->src_port);
+	f->dport = ctx->user_port;
+}
+
+/* xfrm compares an ICMP flow's type and code as ports (xfrm_flowi_sport): ping sockets send echo.
+ */
+static __always_inline void flow_icmp(struct flow *f)
+{
+	if (f->proto != IPPROTO_ICMP && f->proto != IPPROTO_ICMPV6)
+		return;
+	f->sport = f->proto == IPPROTO_ICMP ? bpf_htons(ICMP_ECHO) : bpf_htons(ICMPV6_ECHO_REQUEST);
+	f->dport = 0;
+}
+
+/* The kernel connects and sends to itself when the destination is the any address. */
+static __always_inline void flow_any4(struct flow *f)
+{
+	if (!f->daddr[0])
+		f->daddr[0] = bpf_htonl(0x7f000001);
+}
+
+static __always_inline void flow_any6(struct flow *f)
+{
+	if (!(f->daddr[0] | f->daddr[1] | f->daddr[2] | f->daddr[3]))
+		f->daddr[3] = bpf_htonl(1);
+}
+
+static __noinline void flow_connect4(struct flow *f, struct bpf_sock_addr *ctx)
+{
+	flow_common(f, ctx, AF_INET);
+	f->daddr[0] = ctx->user_ip4;
+	flow_source4(f, ctx->sk->src_ip4);
+	flow_any4(f);
+	flow_icmp(f);
+}
+
+/*
+ * sendmsg4 also runs for AF_INET6 sockets that send to a v4-mapped address, and for connected
+ * sockets whose send carries an IP control message: then family and address are 0 and only the
+ * socket knows the destination (udp_sendmsg). A send to an AF_UNSPEC sockaddr has family 0 and its
+ * address.
+ */
+static __noinline void flow_sendmsg4(struct flow *f, struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	flow_common(f, ctx, AF_INET);
+	f->daddr[0] = ctx->user_ip4;
+	if (!f->daddr[0] && !ctx->user_family && sk->dst_port) {
+		f->daddr[0] = sk->dst_ip4;
+		f->dport = sk->dst_port;
+	}
+	flow_source4(f, ctx->msg_src_ip4 ? ctx->msg_src_ip4 : sk->src_ip4);
+	flow_any4(f);
+	flow_icmp(f);
+}
+
+/* An AF_INET6 socket that connects to ::ffff:a.b.c.d runs connect6 and then speaks IPv4. */
+static __noinline void flow_connect6(struct flow *f, struct bpf_sock_addr *ctx)
+{
+	__be32 w0 = ctx->user_ip6[0], w1 = ctx->user_ip6[1], w2 = ctx->user_ip6[2],
+	       w3 = ctx->user_ip6[3];
+	struct bpf_sock *sk = ctx->sk;
+	__be32 s0 = sk->src_ip6[0], s1 = sk->src_ip6[1], s2 = sk->src_ip6[2], s3 = sk->src_ip6[3];
+
+	/* A socket bound to a v4-mapped address takes :: for 127.0.0.1 (tcp_v6_connect). */
+	if (is_v4mapped(w0, w1, w2) || (!(w0 | w1 | w2 | w3) && is_v4mapped(s0, s1, s2) && s3)) {
+		flow_common(f, ctx, AF_INET);
+		f->daddr[0] = w3;
+		if (is_v4mapped(s0, s1, s2))
+			flow_source4(f, s3);
+		flow_any4(f);
+	} else {
+		flow_common(f, ctx, AF_INET6);
+		f->daddr[0] = w0;
+		f->daddr[1] = w1;
+		f->daddr[2] = w2;
+		f->daddr[3] = w3;
+		flow_source6(f, s0, s1, s2, s3);
+		flow_any6(f);
+	}
+	flow_icmp(f);
+}
+
+static __noinline void flow_sendmsg6(struct flow *f, struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	__be32 s0 = ctx->msg_src_ip6[0], s1 = ctx->msg_src_ip6[1], s2 = ctx->msg_src_ip6[2],
+	       s3 = ctx->msg_src_ip6[3];
+
+	flow_common(f, ctx, AF_INET6);
+	f->daddr[0] = ctx->user_ip6[0];
+	f->daddr[1] = ctx->user_ip6[1];
+	f->daddr[2] = ctx->user_ip6[2];
+	f->daddr[3] = ctx->user_ip6[3];
+	if (!(f->daddr[0] | f->daddr[1] | f->daddr[2] | f->daddr[3]) && !ctx->user_family &&
+	    sk->dst_port) {
+		f->daddr[0] = sk->dst_ip6[0];
+		f->daddr[1] = sk->dst_ip6[1];
+		f->daddr[2] = sk->dst_ip6[2];
+		f->daddr[3] = sk->dst_ip6[3];
+		f->dport = sk->dst_port;
+	}
+	if (!(s0 | s1 | s2 | s3)) {
+		s0 = sk->src_ip6[0];
+		s1 = sk->src_ip6[1];
+		s2 = sk->src_ip6[2];
+		s3 = sk->src_ip6[3];
+	}
+	/* udpv6_sendmsg hands mapped destinations to udp_sendmsg first: here they are a surprise.
+	 */
+	if (is_v4mapped(f->daddr[0], f->daddr[1], f->daddr[2])) {
+		f->family = AF_INET;
+		f->daddr[0] = f->daddr[3];
+		f->daddr[1] = f->daddr[2] = f->daddr[3] = 0;
+		if (is_v4mapped(s0, s1, s2))
+			flow_source4(f, s3);
+		flow_any4(f);
+	} else {
+		flow_source6(f, s0, s1, s2, s3);
+		flow_any6(f);
+	}
+	flow_icmp(f);
+}
+
+#endif

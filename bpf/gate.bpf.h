@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a gate does with a decision: count it, tell the daemon, pass or refuse the call. */
+#ifndef SAGATE_GATE_BPF_H
+#define SAGATE_GATE_BPF_H
+
+#define EAGAIN	     11
+#define EACCES	     13
+#define EHOSTUNREACH 113
+
+/*
+ * No errno beyond these reaches a program: the kernel would take it for one of its own codes
+ * (ERESTARTSYS is 512), see errno.h for the highest one programs know.
+ */
+#define ERRNO_MAX 133
+
+/*
+ * bpf_set_retval() with a 64-bit argument: newer verifiers want to see that it is a negative errno,
+ * and lose its sign when it is passed in half a register.
+ */
+static long (*const set_retval)(__s64 error) = (void *)187;
+
+/* 1: an event about this was sent a moment ago. Remembers the time when it was not. */
+static __always_inline bool alerted(const struct flow *f, const struct decision *d, __u32 pid,
+				    __u64 now)
+{
+	struct alert_key key = {
+		.neg = d->neg, .pid = pid, .reason = d->reason, .verdict = d->verdict};
+	__u64 *last;
+
+	if (!key.neg.index) /* nobody's negotiation: once for each destination */
+		__builtin_memcpy(key.neg.peer, f->daddr, sizeof(key.neg.peer));
+	last = bpf_map_lookup_elem(&alerts, &key);
+
+	if (last && now - *last < ALERT_EVERY_NS)
+		return true;
+	bpf_map_update_elem(&alerts, &key, &now, BPF_ANY);
+	return false;
+}
+
+/* `what` is the hook, and from bit 8 on the positive errno. */
+__noinline int send_event(const struct flow *f, const struct decision *d,
+			  const struct gate_settings *g, struct gate_counters *c, __u32 what)
+{
+	__u64 ids = bpf_get_current_pid_tgid(), now = bpf_ktime_get_boot_ns();
+	struct event *e;
+
+	if (!f || !d || !g || !c || alerted(f, d, ids >> 32, now))
+		return 0;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		c->lost++;
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time = now;
+	e->gate = g->cgroup_id;
+	e->cgroup_id = bpf_get_current_cgroup_id();
+	e->flow = *f;
+	e->decision = *d;
+	e->pid = ids >> 32;
+	e->tid = ids;
+	e->error = -(__s32)(what >> 8);
+	e->hook = what;
+	e->mode = g->mode;
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	bpf_ringbuf_submit(e, 0);
+	c->events++;
+	return 0;
+}
+
+/* The IKE daemon itself, found behind the VICI socket, must be able to negotiate. */
+static __always_inline bool is_ike_daemon(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 *cgroup = bpf_map_lookup_elem(&ike_daemons, &pid);
+
+	return cgroup && *cgroup == bpf_get_current_cgroup_id();
+}
+
+static __always_inline int gate_errno(const struct gate_settings *g, const struct decision *d)
+{
+	int error = g->errno_waiting, fallback = EAGAIN;
+
+	if (d->verdict == VERDICT_DENY) {
+		error = g->errno_denied;
+		fallback = EACCES;
+	} else if (d->failed) {
+		error = g->errno_failed;
+		fallback = EHOSTUNREACH;
+	}
+	return error > 0 && error <= ERRNO_MAX ? error : fallback;
+}
+
+/* getaddrinfo() connects so to learn its source address for each answer (RFC 6724). */
+static __always_inline bool is_udp_probe(const struct flow *f, __u8 hook)
+{
+	return f->proto == IPPROTO_UDP && !f->dport &&
+	       (hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6);
+}
+
+/* Returns what the hook returns: 1 pass, 0 refuse (the errno is set). */
+static __always_inline int gate(struct call *c, __u8 hook)
+{
+	const struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
+	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
+	struct decision *d = &c->decision;
+	int error = 0;
+
+	if (is_udp_probe(&c->flow, hook))
+		answer(d, REASON_UDP_PORT_0);
+	else
+		decide(c, g);
+	if (!verdict_passes(d->verdict) && is_ike_daemon())
+		answer(d, REASON_IKE_DAEMON);
+	count->verdict[d->verdict & (VERDICTS_MAX - 1)]++;
+	count->reason[d->reason & (REASONS_MAX - 1)]++;
+	if (verdict_passes(d->verdict))
+		return 1;
+	if (g->mode == MODE_AUDIT && g->cgroup_id) {
+		count->audited++;
+	} else {
+		error = gate_errno(g, d);
+		count->refused++;
+		set_retval(-(__s64)(error & 0xff));
+	}
+	send_event(&c->flow, d, g, count, error << 8 | hook);
+	return !error;
+}
+
+#endif

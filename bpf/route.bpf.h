@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What routing would choose for an unbound socket: source address and device. */
+#ifndef SAGATE_ROUTE_BPF_H
+#define SAGATE_ROUTE_BPF_H
+
+/* prefix_mask[n] is the netmask of an n bit prefix, all ones above 128. Set before load. */
+const volatile __be32 prefix_mask[256][4];
+
+static __always_inline void mask_addr(__be32 *out, const __be32 *addr, __u8 len)
+{
+	for (int i = 0; i < 4; i++)
+		out[i] = addr[i] & prefix_mask[len][i];
+}
+
+/* An address in a space. */
+struct place {
+	__u32 space;
+	__u8 family;
+	__u8 pad[3];
+	__be32 addr[4];
+};
+
+struct route_walk {
+	const struct route_plens *lens;
+	struct route_key *key;
+	__be32 addr[4];
+	__u32 count;
+	__u32 found;
+};
+
+/* One prefix length; returns 1 when the longest that matches is found. */
+static int route_step(__u32 i, struct route_walk *w)
+{
+	if (i >= PLENS_MAX || i >= w->count)
+		return 1;
+	w->key->len = w->lens->len[i];
+	mask_addr(w->key->addr, w->addr, w->key->len);
+	w->found = !!bpf_map_lookup_elem(&routes, w->key);
+	return w->found;
+}
+
+/*
+ * What routing answers for an address, into *out; returns 0 when it is not known. A global
+ * function, as all that searches here: the verifier walks it once, not once for each path to it,
+ * and a key is always on its own stack (Linux 6.1 takes no other memory for one).
+ */
+__noinline int route_lookup(const struct space_state *st, const struct place *at,
+			    struct route_value *out)
+{
+	struct route_plens_key lens_key = {};
+	const struct route_value *found;
+	struct route_key key = {};
+	struct route_walk w = {};
+
+	if (!st || !at || !out || !st->plens[at->family == AF_INET6])
+		return 0;
+	key.space = lens_key.space = at->space;
+	key.family = lens_key.family = at->family;
+	w.lens = bpf_map_lookup_elem(&route_plens, &lens_key);
+	if (!w.lens)
+		return 0;
+	__builtin_memcpy(w.addr, at->addr, sizeof(w.addr));
+	w.count = w.lens->count;
+	w.key = &key;
+	w.found = loop_zero;
+	bpf_loop(PLENS_MAX, route_step, &w, 0);
+	if (!w.found)
+		return 0;
+	found = bpf_map_lookup_elem(&routes, &key);
+	if (!found)
+		return 0;
+	*out = *found;
+	return 1;
+}
+
+#endif

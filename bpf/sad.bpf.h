@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Is there an SA that the kernel would use for a template? (xfrm_state_find, xfrm_state_look_at) */
+#ifndef SAGATE_SAD_BPF_H
+#define SAGATE_SAD_BPF_H
+
+static __always_inline bool addr_any(const __be32 *a)
+{
+	return !(a[0] | a[1] | a[2] | a[3]);
+}
+
+static __always_inline bool addr_equal(const __be32 *a, const __be32 *b)
+{
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
+}
+
+static __always_inline bool addr_in(const __be32 *a, const __be32 *prefix, __u8 len)
+{
+	__be32 differ = 0;
+
+	for (int i = 0; i < 4; i++)
+		differ |= (a[i] ^ prefix[i]) & prefix_mask[len][i];
+	return !differ;
+}
+
+/* __xfrm4_selector_match, __xfrm6_selector_match. */
+static __always_inline bool sad_selects(const struct sad_value *sa, const struct flow *f)
+{
+	return sa->sel_family == f->family && addr_in(f->daddr, sa->sel_daddr, sa->sel_dst_len) &&
+	       addr_in(f->saddr, sa->sel_saddr, sa->sel_src_len) &&
+	       !((f->dport ^ sa->sel_dport) & sa->sel_dport_mask) &&
+	       !((f->sport ^ sa->sel_sport) & sa->sel_sport_mask) &&
+	       (!sa->sel_proto || sa->sel_proto == f->proto) &&
+	       (!sa->sel_ifindex || sa->sel_ifindex == f->oif);
+}
+
+/* What is asked for, and what was found so far. */
+struct sad_walk {
+	const struct spd_tmpl *tmpl; /* its addresses are resolved */
+	const struct flow *flow;
+	struct sad_key *key;
+	__u64 now;
+	__u32 mark; /* the policy's */
+	__u32 slots;
+	__u32 best; /* the reason of the SA that came furthest */
+	__be32 spi; /* of the one that fits */
+};
+
+/* The first condition that this SA fails, or REASON_SA. */
+static __always_inline __u8 sad_check(const struct sad_value *sa, const struct sad_walk *w)
+{
+	if (!addr_equal(sa->saddr, w->tmpl->saddr) && !addr_any(sa->saddr) &&
+	    !addr_any(w->tmpl->saddr))
+		return REASON_SA_SOURCE;
+	if (w->tmpl->spi && w->tmpl->spi != sa->spi)
+		return REASON_SA_SPI;
+	if ((w->mark & sa->mark_mask) != sa->mark)
+		return REASON_SA_MARK;
+	if (sa->sel_family && !sad_selects(sa, w->flow))
+		return REASON_SA_SELECTOR;
+	if (sa->deadline && w->now >= sa->deadline)
+		return REASON_SA_EXPIRED;
+	return REASON_SA;
+}
+
+/* One SA; returns 1 when it fits or there is none left. */
+static int sad_step(__u32 i, struct sad_walk *w)
+{
+	const struct sad_value *sa;
+	__u8 reason;
+
+	if (i >= w->slots)
+		return 1;
+	w->key->slot = i;
+	sa = bpf_map_lookup_elem(&sad, w->key);
+	if (!sa)
+		return 1;
+	if (!i)
+		w->slots = sa->slots;
+	reason = sad_check(sa, w);
+	if (reason == REASON_SA)
+		w->spi = sa->spi;
+	if (reason == REASON_SA || reason > w->best)
+		w->best = reason;
+	return reason == REASON_SA;
+}
+
+/*
+ * REASON_SA and w->spi, or the reason of the SA that came furthest: the reasons of sad_check are
+ * numbered in the order of its conditions. The caller sets tmpl, flow, now and mark.
+ */
+static __always_inline __u8 sad_lookup(struct sad_walk *w, __u32 space)
+{
+	struct sad_key key = {};
+
+	key.space = space;
+	key.reqid = w->tmpl->reqid;
+	__builtin_memcpy(key.daddr, w->tmpl->daddr, sizeof(key.daddr));
+	key.family = w->tmpl->family;
+	key.proto = w->tmpl->proto;
+	key.mode = w->tmpl->mode;
+	w->key = &key;
+	w->slots = 1 + loop_zero;
+	w->best = REASON_NO_SA + loop_zero;
+	w->spi = loop_zero;
+	bpf_loop(SAD_SLOTS_MAX, sad_step, w, 0);
+	return w->best;
+}
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sagate's programs: each hook makes one flow of its context and asks gate(), which asks decide().
+ * ask is the same decide() for userspace.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include "abi.h"
+#include "maps.bpf.h"
+#include "flow.bpf.h"
+#include "route.bpf.h"
+#include "spd.bpf.h"
+#include "sad.bpf.h"
+#include "decide.bpf.h"
+#include "gate.bpf.h"
+
+SEC("cgroup/connect4")
+int gate_connect4(struct bpf_sock_addr *ctx)
+{
+	struct call c = {};
+
+	flow_connect4(&c.flow, ctx);
+	return gate(&c, HOOK_CONNECT4);
+}
+
+SEC("cgroup/connect6")
+int gate_connect6(struct bpf_sock_addr *ctx)
+{
+	struct call c = {};
+
+	flow_connect6(&c.flow, ctx);
+	return gate(&c, HOOK_CONNECT6);
+}
+
+SEC("cgroup/sendmsg4")
+int gate_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct call c = {};
+
+	flow_sendmsg4(&c.flow, ctx);
+	return gate(&c, HOOK_SENDMSG4);
+}
+
+SEC("cgroup/sendmsg6")
+int gate_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct call c = {};
+
+	flow_sendmsg6(&c.flow, ctx);
+	return gate(&c, HOOK_SENDMSG6);
+}
+
+SEC("syscall")
+int ask(struct ask *ctx)
+{
+	struct gate_settings g = ctx->gate;
+	struct call c = {};
+
+	c.flow = ctx->flow;
+	decide(&c, &g);
+	ctx->flow = c.flow;
+	ctx->decision = c.decision;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the BPF programs and the daemon: keys, values and events of the pinned
+ * maps. Fixed-width types, no implicit padding (built with -Wpadded -Werror on both sides), because
+ * the kernel compares map keys bytewise and a ring buffer record shows every byte.
+ *
+ * Addresses and ports are in network byte order, IPv4 addresses in word 0 with the rest zero.
+ * Everything else is in host order. Times are nanoseconds of CLOCK_BOOTTIME.
+ *
+ * Zero means the safest everywhere: an entry nobody has written yet refuses.
+ */
+#ifndef SAGATE_ABI_H
+#define SAGATE_ABI_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#include <assert.h>
+#endif
+#include "reasons.h"
+
+/* Layout and meaning of everything below. A daemon refuses pins of another number. */
+#define SAGATE_ABI 1
+
+#define SPACES_MAX    64  /* mirrored network namespaces */
+#define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */
+#define TMPLS_MAX     2	  /* templates a mirrored policy can have */
+#define SAD_SLOTS_MAX 16  /* SAs with the same address, reqid, mode, protocol and if_id */
+#define VERDICTS_MAX  4	  /* a power of two, as the next: counters are indexed with a mask */
+#define REASONS_MAX   64
+#define PLENS_MAX     129 /* prefix lengths of routes, for each space and family */
+
+/* A space whose heartbeat is older is stale. The daemon beats every second. */
+#define HEARTBEAT_LATE_NS 5000000000ULL
+
+/* Where a part of a flow comes from. */
+enum known { KNOWN_NOT, KNOWN_BOUND, KNOWN_ROUTED };
+
+/* What one socket call asks about. */
+struct flow {
+	__u64 netns; /* cookie of the network namespace (SO_NETNS_COOKIE) */
+	__be32 saddr[4];
+	__be32 daddr[4];
+	__be16 sport; /* 0: not bound; ICMP: the type, as xfrm_flowi_sport has it */
+	__be16 dport; /* ICMP: the code */
+	__u32 mark;   /* SO_MARK */
+	__u32 oif;    /* bound or routed device, 0: unknown */
+	__u8 family;  /* AF_INET or AF_INET6, after v4-mapped addresses were unwrapped */
+	__u8 proto;
+	__u8 has_saddr; /* enum known: the socket's own, or what routing would choose */
+	__u8 has_oif;	/* enum known */
+};
+
+/* gate_settings, CGROUP_STORAGE: one entry for each attached cgroup, all zeros at attach. */
+struct gate_settings {
+	__u64 cgroup_id;      /* of the gate; 0: settings not written yet */
+	__u64 spd_netns;      /* cookie of the space to ask, 0: the caller's own */
+	__u8 mode;	      /* enum mode */
+	__u8 allow_no_policy; /* 1: no-policy=allow */
+	__u8 stale_open;      /* 1: stale=open */
+	__u8 pad;
+	__u16 errno_waiting; /* positive errno; 0: EAGAIN */
+	__u16 errno_failed;  /* 0: EHOSTUNREACH */
+	__u16 errno_denied;  /* 0: EACCES */
+	__u16 pad2;
+	__u32 pad3;
+};
+
+/* gate_counters, PERCPU_CGROUP_STORAGE. */
+struct gate_counters {
+	__u64 verdict[VERDICTS_MAX];
+	__u64 reason[REASONS_MAX];
+	__u64 refused; /* calls that got an errno */
+	__u64 audited; /* wait or deny that passed because of mode audit */
+	__u64 events;  /* records put into the ring buffer */
+	__u64 lost;    /* records the ring buffer had no room for */
+};
+
+/* spaces: cookie of a network namespace (__u64) → slot (__u32) in space_state. */
+
+/* Is the mirror whole? Stale is also a space whose heartbeat is late. */
+enum synced {
+	SYNCED_NEVER, /* no snapshot yet: nothing is known, only loopback passes */
+	SYNCED,	      /* a whole snapshot is in the maps and nothing was missed since */
+	SYNCED_ONCE,  /* something was missed: what would be protected waits */
+};
+
+/* What does not fit into its map. */
+enum full {
+	FULL_SPD = 1,
+	FULL_SAD = 2,
+	FULL_ROUTES = 4,
+	FULL_COMMIT = 8,
+};
+
+/* space_state, ARRAY, mmapable. */
+struct space_state {
+	__u64 netns;	    /* cookie, 0: slot not in use */
+	__u64 heartbeat;    /* the daemon's last sign of life */
+	__u32 epoch;	    /* raised before every change of a map of this space: see decide() */
+	__u8 synced;	    /* 1: a whole snapshot is in the maps and nothing was missed since */
+	__u8 default_block; /* 1: the kernel's default policy for output is block */
+	__u8 full;	    /* enum full bits: what does not fit is unknown, and unknown refuses */
+	__u8 fwmark_rules;  /* 1: routing depends on the mark: hints hold for mark 0 only */
+	__u8 masks[CLASS_COUNT][2]; /* 0: no policy of that [family == AF_INET6] */
+	__u8 pad[2];
+	__u8 plens[2]; /* 0: no hint of that family */
+	__u8 pad2[6];
+};
+
+/* spd_masks: which selector shapes are in use, best priority first. */
+struct spd_masks_key {
+	__u32 space;
+	__u8 class; /* enum spd_class */
+	__u8 family;
+	__u16 pad;
+};
+
+struct spd_mask {
+	__u32 best;	       /* the lowest (= first chosen) priority behind this mask */
+	__u32 mark;	       /* mark mask */
+	__be16 sport, dport;   /* port masks */
+	__u8 src_len, dst_len; /* prefix lengths */
+	__u8 proto;	       /* 1: the protocol is compared */
+	__u8 dev;	       /* 1: the device is compared */
+};
+
+/* One value, replaced as a whole: the list and its length never disagree. */
+struct spd_masks {
+	struct spd_mask mask[SPD_MASKS_MAX];
+	__u32 count;
+};
+
+/*
+ * spd: masked selector → the policy that the kernel would choose among those with exactly this
+ * masked selector (the lowest priority; on a tie the protecting one).
+ */
+struct spd_key {
+	__u32 space;
+	__u32 if_id;
+	__u32 mark;	 /* mark.v */
+	__u32 mark_mask; /* mark.m */
+	__be32 saddr[4], daddr[4];
+	__be16 sport, dport;
+	__be16 sport_mask, dport_mask;
+	__u32 ifindex; /* 0: any */
+	__u8 class;
+	__u8 family;
+	__u8 proto; /* 0: any */
+	__u8 src_len, dst_len;
+	__u8 pad[3];
+};
+
+struct spd_tmpl {
+	__be32 saddr[4],
+		daddr[4]; /* tunnel, BEET, IPTFS: the SA's; other modes: the flow's own are used */
+	__be32 spi;	  /* 0: any */
+	__u32 reqid;
+	__u8 family; /* of the SA's addresses (encap_family) */
+	__u8 proto;  /* IPPROTO_ESP, IPPROTO_AH, IPPROTO_COMP */
+	__u8 mode;   /* XFRM_MODE_* */
+	__u8 optional;
+};
+
+struct spd_value {
+	__u32 index;	 /* the kernel's policy index; a requirement's number */
+	__u32 priority;	 /* lower is chosen first */
+	__u32 mark;	 /* mark.v & mark.m: what the SA's mark is compared with */
+	__u8 block;	 /* 1: XFRM_POLICY_BLOCK */
+	__u8 trap_block; /* 1: and it stands inside a trap: an IKE daemon negotiates */
+	__u8 tmpl_count; /* may be more than TMPLS_MAX: then the policy refuses */
+	__u8 pad;
+	struct spd_tmpl tmpl[TMPLS_MAX];
+};
+
+/* sad: what a template asks → one SA. Slots 0 … slots - 1 are all in use, without holes. */
+struct sad_key {
+	__u32 space;
+	__u32 if_id;
+	__u32 reqid;
+	__be32 daddr[4];
+	__u8 family;
+	__u8 proto;
+	__u8 mode;
+	__u8 slot;
+};
+
+struct sad_value {
+	__u64 deadline;	 /* hard expiry by time, 0: none */
+	__be32 saddr[4]; /* all zero: any */
+	__be32 spi;
+	__u32 mark, mark_mask;
+	__be32 sel_saddr[4], sel_daddr[4];
+	__be16 sel_sport, sel_dport, sel_sport_mask, sel_dport_mask;
+	__u32 sel_ifindex;
+	__u8 sel_family; /* 0: the selector is not compared */
+	__u8 sel_proto;
+	__u8 sel_src_len, sel_dst_len;
+	__u8 slots; /* valid in slot 0: how many there are */
+	__u8 pad[11];
+};
+
+/* route_plens: prefix lengths in use, longest first. */
+struct route_plens_key {
+	__u32 space;
+	__u8 family;
+	__u8 pad[3];
+};
+
+struct route_plens {
+	__u8 len[PLENS_MAX];
+	__u8 count;
+	__u8 pad[6];
+};
+
+/* routes: what the kernel's routing answers for every address under this longest prefix. */
+struct route_key {
+	__u32 space;
+	__u8 family;
+	__u8 len;
+	__u16 pad;
+	__be32 addr[4]; /* masked */
+};
+
+struct route_value {
+	__be32 saddr[4]; /* the source address routing chooses */
+	__u32 oif;	 /* 0: which device is not known, the source is */
+	__u8 none;	 /* 1: no route (the kernel refuses the call) */
+	__u8 noxfrm;	 /* 1: the device has disable_xfrm (IPv4) */
+	__u8 loopback;	 /* 1: the device is a loopback device: the default policy exempts it */
+	__u8 unknown; /* 1: the answer differs within the prefix: source and device are not known */
+};
+
+/* failed: what is being backed off → until when; written by the daemon. Also the event's key. */
+struct neg_key {
+	__u32 space;
+	__u32 index;	/* of the policy or requirement */
+	__be32 peer[4]; /* the SA's far address: the template's, or the flow's */
+	__u8 class;
+	__u8 family; /* of peer */
+	__u16 pad;
+};
+
+/* alerts, LRU: when an event about it was last put into the ring buffer (value: __u64 time). */
+struct alert_key {
+	struct neg_key neg;
+	__u32 pid; /* process */
+	__u8 reason;
+	__u8 verdict;
+	__u16 pad;
+};
+
+/* An event is repeated at most this often for one process and negotiation. */
+#define ALERT_EVERY_NS 1000000000ULL
+
+/* decide()'s answer. */
+struct decision {
+	struct neg_key neg;    /* whose SA is missing; index 0 and class CLASS_COUNT: nobody's */
+	__be32 spi[TMPLS_MAX]; /* the SAs that protect, by template */
+	__u8 verdict;	       /* enum verdict */
+	__u8 reason;	       /* enum reason */
+	__u8 tmpl;	       /* the template that failed */
+	__u8 failed;	       /* 1: the last negotiation failed and its back-off runs */
+	__u32 sub_index;       /* policy chosen of class SUB, 0: none */
+	__u32 main_index;      /* policy chosen of class MAIN, 0: none */
+	__u32 req_index;       /* requirement that matched, 0: none */
+};
+
+/* ask, SEC("syscall"): the same decision, asked from userspace. in: flow, gate; out: the rest. */
+struct ask {
+	struct flow flow; /* comes back with the source address and device that were used */
+	struct gate_settings gate;
+	struct decision decision;
+	__u32 pad;
+};
+
+/* events, RINGBUF. */
+struct event {
+	__u64 time;
+	__u64 gate;	 /* cgroup id of the gate */
+	__u64 cgroup_id; /* of the caller */
+	struct flow flow;
+	struct decision decision;
+	__u32 pid, tid;
+	__s32 error; /* negative errno given to the caller, 0: the call passed (audit) */
+	__u8 hook;   /* enum hook */
+	__u8 mode;
+	__u8 pad[6];
+	char comm[16];
+};
+
+#define SAGATE_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: size of struct " #t)
+_Static_assert(VERDICT_COUNT <= VERDICTS_MAX, "verdicts have counters");
+_Static_assert(REASON_COUNT <= REASONS_MAX, "reasons have counters");
+SAGATE_SIZE(flow, 56);
+SAGATE_SIZE(gate_settings, 32);
+SAGATE_SIZE(gate_counters, 576);
+SAGATE_SIZE(spd_masks_key, 8);
+SAGATE_SIZE(spd_masks, 2052);
+SAGATE_SIZE(route_plens_key, 8);
+SAGATE_SIZE(route_plens, 136);
+SAGATE_SIZE(ask, 144);
+SAGATE_SIZE(space_state, 40);
+SAGATE_SIZE(spd_mask, 16);
+SAGATE_SIZE(spd_key, 68);
+SAGATE_SIZE(spd_tmpl, 44);
+SAGATE_SIZE(spd_value, 104);
+SAGATE_SIZE(sad_key, 32);
+SAGATE_SIZE(sad_value, 96);
+SAGATE_SIZE(route_key, 24);
+SAGATE_SIZE(route_value, 24);
+SAGATE_SIZE(neg_key, 28);
+SAGATE_SIZE(alert_key, 36);
+SAGATE_SIZE(decision, 52);
+SAGATE_SIZE(event, 168);
+
+#endif

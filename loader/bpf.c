@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf.h"
+#include "bpf_internal.h"
+#include "cleanup.h"
+#include "log.h"
+#include "sagate.skel.h"
+
+/* libbpf's last complaint: the reason behind the errno of a load that failed. */
+static char last_warning[256];
+
+static int on_libbpf_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[256];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	if (level == LIBBPF_WARN && strstr(line, "libbpf: "))
+		snprintf(last_warning, sizeof(last_warning), "%s", line);
+	log_debug("%s", line);
+	return 0;
+}
+
+static int make_folder(const char *path, struct error *e)
+{
+	/* bpf_lookup() refuses names with a dot, with EPERM */
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(e, -errno, "pin", "%s: cannot be made: %s%s", path,
+				 strerror(errno),
+				 errno == EPERM && strchr(path, '.')
+					 ? " (a BPF file system takes no dots in names)"
+					 : "");
+	return 0;
+}
+
+static bool on_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
+/* /sys/fs/bpf is mounted on most hosts by init; where not, mount it as init would. */
+static int open_folders(const char *pin, struct error *e)
+{
+	static const char root[] = "/sys/fs/bpf";
+	static const char *const parts[] = {"", "/map", "/prog", "/gate"};
+	char path[256];
+	int err;
+
+	if (!strncmp(pin, root, strlen(root)) && !on_bpffs(root) &&
+	    mount("bpf", root, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return error_set(e, -errno, "pin",
+				 "%s: no BPF file system: %s (mount -t bpf bpf %s)", root,
+				 strerror(errno), root);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (snprintf(path, sizeof(path), "%s%s", pin, parts[i]) >= (int)sizeof(path))
+			return error_set(e, -ENAMETOOLONG, "pin", "%s: longer than 250 bytes", pin);
+		err = make_folder(path, e);
+		if (err)
+			return err;
+	}
+	if (!on_bpffs(pin))
+		return error_set(e, -EINVAL, "pin", "%s: not on a BPF file system", pin);
+	return 0;
+}
+
+/* Two daemons that write the same maps would undo each other's work. */
+static int lock_pins(const char *pin, int *lock, struct error *e)
+{
+	_cleanup_close_ int fd = open(pin, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(e, -errno, "pin", "%s: cannot be opened: %s", pin,
+				 strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return error_set(
+			e, -errno, errno == EWOULDBLOCK ? "daemon-running" : "pin", "%s: %s", pin,
+			errno == EWOULDBLOCK ? "another daemon works with these pins: stop "
+					       "it first, or give this one another pin="
+					     : strerror(errno));
+	*lock = TAKE_FD(fd);
+	return 0;
+}
+
+/*
+ * <pin>/abi holds the ABI number. Maps without it, or with another number, are of a daemon that we
+ * do not understand.
+ */
+static int check_abi(const char *pin, struct error *e)
+{
+	_cleanup_close_ int fd = -1;
+	__u32 zero = 0, abi = SAGATE_ABI;
+	char path[256], map[256];
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+
+	snprintf(path, sizeof(path), "%s/abi", pin);
+	snprintf(map, sizeof(map), "%s/map/gate_settings", pin);
+	fd = bpf_obj_get(path);
+	if (fd >= 0) {
+		if (bpf_map_lookup_elem(fd, &zero, &abi) || abi != SAGATE_ABI)
+			return error_set(
+				e, -EPROTO, "abi",
+				"%s: pinned by a sagate with ABI %u, this one has %u: run that "
+				"version, or detach its gates and remove the folder",
+				pin, abi, SAGATE_ABI);
+		return 0;
+	}
+	if (errno != ENOENT)
+		return error_set(e, -errno, "abi", "%s: cannot be opened: %s", path,
+				 strerror(errno));
+	if (!access(map, F_OK))
+		return error_set(
+			e, -EPROTO, "abi",
+			"%s: maps without an ABI number are pinned there: remove the folder", pin);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sagate_abi", sizeof(zero), sizeof(abi), 1, &opts);
+	if (fd < 0 || bpf_map_update_elem(fd, &zero, &abi, BPF_ANY) || bpf_obj_pin(fd, path))
+		return error_set(e, -errno, "abi", "%s: cannot be pinned: %s%s", path,
+				 strerror(errno),
+				 errno == EPERM ? " (CAP_BPF and CAP_NET_ADMIN are needed)" : "");
+	return 0;
+}
+
+static void set_prefix_masks(struct sagate_bpf *skel)
+{
+	for (int len = 0; len < 256; len++)
+		for (int word = 0; word < 4; word++) {
+			int bits = len - word * 32;
+
+			skel->rodata->prefix_mask[len][word] =
+				bits <= 0    ? 0
+				: bits >= 32 ? ~0U
+					     : __builtin_bswap32(~0U << (32 - bits));
+		}
+}
+
+static int open_maps(struct bpf *b, struct error *e)
+{
+	struct bpf_map *map;
+	char path[320];
+	int err;
+
+	bpf_object__for_each_map(map, b->skel->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/map/%s", b->pin, bpf_map__name(map));
+		err = bpf_map__set_pin_path(map, path);
+		if (err)
+			return error_set(e, err, "pin", "%s: %s", path, strerror(-err));
+	}
+	return 0;
+}
+
+/* Programs by name, for bpftool; the links hold them, not these pins. */
+static int pin_programs(struct bpf *b, struct error *e)
+{
+	struct bpf_program *prog;
+	char path[320];
+
+	bpf_object__for_each_program(prog, b->skel->obj)
+	{
+		snprintf(path, sizeof(path), "%s/prog/%s", b->pin, bpf_program__name(prog));
+		unlink(path);
+		if (bpf_obj_pin(bpf_program__fd(prog), path))
+			return error_set(e, -errno, "pin", "%s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+static int load(struct bpf *b, struct error *e)
+{
+	int err;
+
+	err = sagate_bpf__load(b->skel);
+	if (err == -EINVAL && strstr(last_warning, "parameter mismatch"))
+		return error_set(
+			e, -EPROTO, "abi",
+			"%s: the pinned maps have another layout: detach the gates and remove "
+			"the folder",
+			b->pin);
+	if (err)
+		return error_set(e, err, "load", "the kernel refuses the BPF programs: %s%s%s",
+				 strerror(-err),
+				 err == -EPERM ? " (CAP_BPF and CAP_NET_ADMIN are needed); " : "; ",
+				 last_warning[0] ? last_warning : "see log-level=debug");
+	b->state = mmap(NULL, sizeof(*b->state) * SPACES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_map__fd(b->skel->maps.space_state), 0);
+	if (b->state == MAP_FAILED) {
+		b->state = NULL;
+		return error_set(e, -errno, "load", "space_state: cannot be mapped: %s",
+				 strerror(errno));
+	}
+	return 0;
+}
+
+static void note_fds(struct bpf *b)
+{
+	b->map[MAP_SPD_MASKS] = bpf_map__fd(b->skel->maps.spd_masks);
+	b->map[MAP_SPD] = bpf_map__fd(b->skel->maps.spd);
+	b->map[MAP_SAD] = bpf_map__fd(b->skel->maps.sad);
+	b->map[MAP_ROUTE_PLENS] = bpf_map__fd(b->skel->maps.route_plens);
+	b->map[MAP_ROUTES] = bpf_map__fd(b->skel->maps.routes);
+	b->map[MAP_BACKOFF] = bpf_map__fd(b->skel->maps.failed);
+	b->spaces = bpf_map__fd(b->skel->maps.spaces);
+	b->settings = bpf_map__fd(b->skel->maps.gate_settings);
+	b->counters = bpf_map__fd(b->skel->maps.gate_counters);
+	b->alerts = bpf_map__fd(b->skel->maps.alerts);
+	b->ike_daemons = bpf_map__fd(b->skel->maps.ike_daemons);
+	b->events = bpf_map__fd(b->skel->maps.events);
+	b->ask = bpf_program__fd(b->skel->progs.ask);
+}
+
+static void empty_folder(const char *pin, const char *name)
+{
+	struct dirent *entry;
+	char path[640];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s", pin, name);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s/%s", pin, name, entry->d_name);
+		unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+	snprintf(path, sizeof(path), "%s/%s", pin, name);
+	rmdir(path);
+}
+
+/* A start that failed leaves nothing where nothing was; gates that are attached are never removed.
+ */
+static void remove_pins(const char *pin)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/gate", pin);
+	if (rmdir(path))
+		return;
+	empty_folder(pin, "map");
+	empty_folder(pin, "prog");
+	snprintf(path, sizeof(path), "%s/abi", pin);
+	unlink(path);
+	rmdir(pin);
+}
+
+void bpf_discard(struct bpf *b)
+{
+	if (b && b->fresh)
+		remove_pins(b->pin);
+}
+
+static bool nothing_pinned(const char *pin)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/abi", pin);
+	return access(path, F_OK) && errno == ENOENT;
+}
+
+int bpf_open(const char *pin, struct bpf **out, struct error *e)
+{
+	bool fresh = nothing_pinned(pin);
+	_cleanup_close_ int lock = -1;
+	struct bpf *b;
+	int err;
+
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return error_set(e, -ENOENT, "no-btf",
+				 "/sys/kernel/btf/vmlinux: not there: sagate needs a kernel with "
+				 "CONFIG_DEBUG_INFO_BTF");
+	libbpf_set_print(on_libbpf_print);
+	last_warning[0] = '\0';
+	err = open_folders(pin, e);
+	if (!err)
+		err = lock_pins(pin, &lock, e);
+	if (!err)
+		err = check_abi(pin, e);
+	if (err) {
+		if (fresh && lock >= 0 && err != -EPROTO)
+			remove_pins(pin);
+		return err;
+	}
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return error_set(e, -ENOMEM, "memory", "no memory");
+	snprintf(b->pin, sizeof(b->pin), "%s", pin);
+	b->lock = TAKE_FD(lock);
+	b->fresh = fresh;
+	b->skel = sagate_bpf__open();
+	if (!b->skel) {
+		err = error_set(e, -errno, "load", "the BPF object cannot be read: %s",
+				strerror(errno));
+		bpf_close(b);
+		return err;
+	}
+	set_prefix_masks(b->skel);
+	err = open_maps(b, e);
+	if (!err)
+		err = load(b, e);
+	if (!err)
+		err = pin_programs(b, e);
+	if (err) {
+		bpf_discard(b);
+		bpf_close(b);
+		return err;
+	}
+	note_fds(b);
+	*out = b;
+	return 0;
+}
+
+void bpf_close(struct bpf *b)
+{
+	if (!b)
+		return;
+	for (int i = 0; i < SPACES_MAX; i++)
+		shadow_free(b->shadow[i]);
+	if (b->state)
+		munmap(b->state, sizeof(*b->state) * SPACES_MAX);
+	sagate_bpf__destroy(b->skel);
+	cleanup_close(&b->lock);
+	free(b);
+}
+
+int bpf_program_fd(const struct bpf *b, enum hook hook)
+{
+	switch (hook) {
+	case HOOK_CONNECT4:
+		return bpf_program__fd(b->skel->progs.gate_connect4);
+	case HOOK_CONNECT6:
+		return bpf_program__fd(b->skel->progs.gate_connect6);
+	case HOOK_SENDMSG4:
+		return bpf_program__fd(b->skel->progs.gate_sendmsg4);
+	case HOOK_SENDMSG6:
+		return bpf_program__fd(b->skel->progs.gate_sendmsg6);
+	default:
+		return -EINVAL;
+	}
+}
+
+const char *bpf_pin_path(const struct bpf *b)
+{
+	return b->pin;
+}
+
+int bpf_events_fd(const struct bpf *b)
+{
+	return b->events;
+}
+
+int bpf_settings_get(const struct bpf *b, __u64 cgroup_id, struct gate_settings *out)
+{
+	return bpf_map_lookup_elem(b->settings, &cgroup_id, out) ? -errno : 0;
+}
+
+int bpf_settings_put(struct bpf *b, __u64 cgroup_id, const struct gate_settings *in)
+{
+	return bpf_map_update_elem(b->settings, &cgroup_id, in, BPF_EXIST) ? -errno : 0;
+}
+
+int bpf_counters_get(const struct bpf *b, __u64 cgroup_id, struct gate_counters *sum)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct gate_counters *each = NULL;
+
+	if (cpus < 1)
+		return -EINVAL;
+	each = calloc(cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(b->counters, &cgroup_id, each))
+		return -errno;
+	memset(sum, 0, sizeof(*sum));
+	for (int cpu = 0; cpu < cpus; cpu++)
+		for (size_t i = 0; i < sizeof(*sum) / sizeof(__u64); i++)
+			((__u64 *)sum)[i] += ((__u64 *)&each[cpu])[i];
+	return 0;
+}
+
+int bpf_ask(const struct bpf *b, struct ask *a)
+{
+	struct ask copy = *a;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &copy, .ctx_size_in = sizeof(copy));
+
+	/* a syscall program's context comes back in place (bpf_prog_test_run_syscall) */
+	if (bpf_prog_test_run_opts(b->ask, &opts))
+		return -errno;
+	*a = copy;
+	return 0;
+}
+
+void bpf_alerts_forget(struct bpf *b, bool (*match)(void *ctx, const struct neg_key *), void *ctx)
+{
+	struct alert_key key, next;
+	int more = !bpf_map_get_next_key(b->alerts, NULL, &next);
+
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(b->alerts, &key, &next);
+		if (match(ctx, &key.neg))
+			bpf_map_delete_elem(b->alerts, &key);
+	}
+}
+
+int bpf_ike_daemon_put(struct bpf *b, __u32 pid, __u64 cgroup_id)
+{
+	return bpf_map_update_elem(b->ike_daemons, &pid, &cgroup_id, BPF_ANY) ? -errno : 0;
+}
+
+int bpf_ike_daemon_del(struct bpf *b, __u32 pid)
+{
+	return bpf_map_delete_elem(b->ike_daemons, &pid) ? -errno : 0;
+}
+
+static bool is_kept(const __u32 *pids, size_t count, __u32 pid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
+void bpf_ike_daemons_keep(struct bpf *b, const __u32 *pids, size_t count)
+{
+	__u32 pid, next;
+	int more = !bpf_map_get_next_key(b->ike_daemons, NULL, &next);
+
+	while (more) {
+		pid = next;
+		more = !bpf_map_get_next_key(b->ike_daemons, &pid, &next);
+		if (!is_kept(pids, count, pid))
+			bpf_map_delete_elem(b->ike_daemons, &pid);
+	}
+}

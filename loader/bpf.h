@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The BPF object: loaded, its maps pinned or adopted, and what the daemon asks of it. The one file
+ * that sees the skeleton is bpf.c.
+ *
+ * Lifetimes: maps (<pin>/map) and links (<pin>/gate, see gates.h) outlive the daemon, so that
+ * enforcement stays; the programs live as long as a link holds them, and are replaced by the next
+ * daemon's. <pin>/prog has them by name for bpftool.
+ */
+#ifndef SAGATE_BPF_H
+#define SAGATE_BPF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "abi.h"
+#include "error.h"
+#include "maps.h"
+
+struct bpf;
+
+/*
+ * Loads the programs and creates or adopts the maps pinned below `pin` (a folder on a BPF file
+ * system, which is mounted when /sys/fs/bpf is not). -EPROTO: what is pinned there has another ABI;
+ * it is left as it is.
+ */
+int bpf_open(const char *pin, struct bpf **out, struct error *e);
+void bpf_close(struct bpf *b); /* the pins stay */
+/* After a start that failed: removes what bpf_open() pinned, if nothing was there before. */
+void bpf_discard(struct bpf *b);
+
+/* The program of a hook; owned by *b. */
+int bpf_program_fd(const struct bpf *b, enum hook hook);
+const char *bpf_pin_path(const struct bpf *b);
+/* Fills *sink with the functions that write to the pinned maps; *b must outlive it. */
+void bpf_sink(struct bpf *b, struct map_sink *sink);
+int bpf_events_fd(const struct bpf *b); /* ring buffer map */
+
+/*
+ * Spaces. bpf_space_open finds the slot that a namespace's cookie already has (adopted from an
+ * earlier daemon) or takes a free one: -ENOSPC when all SPACES_MAX are in use. Until the commit
+ * what goes into the sink is gathered in memory: the maps keep the earlier daemon's image, and a
+ * new space is not known at all.
+ */
+int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot);
+/* Puts the gathered image into the maps. -errno: something did not fit, the space is full. */
+int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns);
+/* This daemon no longer serves the space; its committed image stays. */
+void bpf_space_abandon(struct bpf *b, __u32 space);
+/* Forgets a namespace and all its entries: flows in it are then of no known space. */
+void bpf_space_close(struct bpf *b, __u32 space);
+/* Closes what is pinned and not opened by this daemon. Returns how many. */
+int bpf_space_prune(struct bpf *b);
+/* The daemon is alive: now, in every space that is committed. */
+void bpf_heartbeat(struct bpf *b);
+
+/* Calls `each` for every entry of the pinned spd map until it returns other than 0. */
+int bpf_spd_each(const struct bpf *b,
+		 int (*each)(void *ctx, const struct spd_key *, const struct spd_value *),
+		 void *ctx);
+
+/* Settings and counters of a gate. -ENOENT: no program of ours is attached to that cgroup. */
+int bpf_settings_get(const struct bpf *b, __u64 cgroup_id, struct gate_settings *out);
+int bpf_settings_put(struct bpf *b, __u64 cgroup_id, const struct gate_settings *in);
+int bpf_counters_get(const struct bpf *b, __u64 cgroup_id, struct gate_counters *sum);
+
+/* Asks the kernel's own decide(). Returns 0 or -errno; on failure *a is unchanged. */
+int bpf_ask(const struct bpf *b, struct ask *a);
+
+/* The next refusal that waits for one of these sends an event at once. Walks a few thousand
+ * entries. */
+void bpf_alerts_forget(struct bpf *b, bool (*match)(void *ctx, const struct neg_key *), void *ctx);
+
+/*
+ * IKE daemons: exempt by process and cgroup. They stay so when the daemon stops, or no SA could be
+ * rekeyed; _keep removes all others than those given.
+ */
+int bpf_ike_daemon_put(struct bpf *b, __u32 pid, __u64 cgroup_id);
+int bpf_ike_daemon_del(struct bpf *b, __u32 pid);
+void bpf_ike_daemons_keep(struct bpf *b, const __u32 *pids, size_t count);
+
+#endif

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Spaces in the maps: slots, the sink that the mirror's tables write to, and the first commit. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "boot_time.h"
+#include "bpf_internal.h"
+#include "log.h"
+
+const size_t bpf_map_key_size[MAP_COUNT] = {
+	[MAP_SPD_MASKS] = sizeof(struct spd_masks_key),
+	[MAP_SPD] = sizeof(struct spd_key),
+	[MAP_SAD] = sizeof(struct sad_key),
+	[MAP_ROUTE_PLENS] = sizeof(struct route_plens_key),
+	[MAP_ROUTES] = sizeof(struct route_key),
+	[MAP_BACKOFF] = sizeof(struct neg_key),
+};
+
+const size_t bpf_map_value_size[MAP_COUNT] = {
+	[MAP_SPD_MASKS] = sizeof(struct spd_masks), [MAP_SPD] = sizeof(struct spd_value),
+	[MAP_SAD] = sizeof(struct sad_value),	    [MAP_ROUTE_PLENS] = sizeof(struct route_plens),
+	[MAP_ROUTES] = sizeof(struct route_value),  [MAP_BACKOFF] = sizeof(__u64),
+};
+
+enum { KEY_MAX = sizeof(struct spd_key) };
+_Static_assert(sizeof(struct spd_key) >= sizeof(struct neg_key), "the longest key");
+
+/* decide() compares the epoch before and after: every change raises it first. */
+static void raise_epoch(struct bpf *b, __u32 space)
+{
+	__atomic_add_fetch(&b->state[space].epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+static int sink_put(void *ctx, __u32 space, enum map_id map, const void *key, const void *value)
+{
+	struct bpf *b = ctx;
+
+	if (b->shadow[space])
+		return shadow_put(b->shadow[space], map, key, bpf_map_key_size[map], value,
+				  bpf_map_value_size[map]);
+	raise_epoch(b, space);
+	return bpf_map_update_elem(b->map[map], key, value, BPF_ANY) ? -errno : 0;
+}
+
+static int sink_del(void *ctx, __u32 space, enum map_id map, const void *key)
+{
+	struct bpf *b = ctx;
+
+	if (b->shadow[space])
+		return shadow_del(b->shadow[space], map, key, bpf_map_key_size[map]);
+	raise_epoch(b, space);
+	return bpf_map_delete_elem(b->map[map], key) ? -errno : 0;
+}
+
+static struct space_state *sink_state(void *ctx, __u32 space)
+{
+	struct bpf *b = ctx;
+
+	return b->shadow[space] ? shadow_state(b->shadow[space]) : &b->state[space];
+}
+
+void bpf_sink(struct bpf *b, struct map_sink *sink)
+{
+	sink->ctx = b;
+	sink->put = sink_put;
+	sink->del = sink_del;
+	sink->state = sink_state;
+}
+
+int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
+{
+	__u32 at;
+
+	if (bpf_map_lookup_elem(b->spaces, &netns, &at) || at >= SPACES_MAX) {
+		for (at = 0; at < SPACES_MAX; at++)
+			if (!b->state[at].netns && !b->open[at])
+				break;
+		if (at == SPACES_MAX)
+			return -ENOSPC;
+	}
+	if (b->open[at])
+		return -EBUSY;
+	b->shadow[at] = shadow_new();
+	if (!b->shadow[at])
+		return -ENOMEM;
+	b->open[at] = true;
+	*slot = at;
+	return 0;
+}
+
+struct commit {
+	struct bpf *b;
+	__u32 space;
+	enum map_id map;
+	int err;
+};
+
+/* What does not fit makes the space full (unknown means refuse); the rest still goes in. */
+static int commit_put(void *ctx, const void *key, const void *value)
+{
+	struct commit *c = ctx;
+
+	raise_epoch(c->b, c->space);
+	if (bpf_map_update_elem(c->b->map[c->map], key, value, BPF_ANY))
+		c->err = -errno;
+	return 0;
+}
+
+/* Removes this space's entries of one map that the shadow lacks (all of them without a shadow). */
+static int sweep(struct bpf *b, __u32 space, enum map_id map, const struct shadow *keep)
+{
+	unsigned char key[KEY_MAX], next[KEY_MAX];
+	size_t size = bpf_map_key_size[map];
+	int more, removed = 0;
+
+	more = !bpf_map_get_next_key(b->map[map], NULL, next);
+	while (more) {
+		memcpy(key, next, size);
+		more = !bpf_map_get_next_key(b->map[map], key, next);
+		/* every key starts with the space */
+		if (memcmp(key, &space, sizeof(space)))
+			continue;
+		if (keep && shadow_has(keep, map, key, size))
+			continue;
+		raise_epoch(b, space);
+		if (!bpf_map_delete_elem(b->map[map], key))
+			removed++;
+	}
+	return removed;
+}
+
+/*
+ * Entries first, then the lists that lead to them, then the flags and counts, and only then what is
+ * left over from an earlier daemon goes: at every moment the maps hold the old image or the new.
+ */
+int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
+{
+	static const enum map_id order[] = {MAP_SAD,	     MAP_SPD,	    MAP_ROUTES,
+					    MAP_ROUTE_PLENS, MAP_SPD_MASKS, MAP_BACKOFF};
+	struct shadow *shadow = b->shadow[space];
+	struct space_state *state = &b->state[space], *from;
+	struct commit c = {.b = b, .space = space};
+	int removed = 0;
+
+	if (!shadow)
+		return 0;
+	from = shadow_state(shadow);
+	for (size_t i = 0; i < MAP_COUNT; i++) {
+		c.map = order[i];
+		shadow_each(shadow, c.map, commit_put, &c);
+	}
+	raise_epoch(b, space);
+	memcpy(state->masks, from->masks, sizeof(state->masks));
+	memcpy(state->plens, from->plens, sizeof(state->plens));
+	state->default_block = from->default_block;
+	state->fwmark_rules = from->fwmark_rules;
+	state->full = from->full;
+	if (c.err)
+		state->full |= FULL_COMMIT;
+	state->netns = netns;
+	state->heartbeat = boot_ns();
+	for (size_t i = 0; i < MAP_COUNT; i++)
+		removed += sweep(b, space, order[i], shadow);
+	raise_epoch(b, space);
+	state->synced = from->synced;
+	b->shadow[space] = NULL;
+	shadow_free(shadow);
+	if (removed)
+		log_debug("space %u: %d entries of an earlier daemon removed", space, removed);
+	if (bpf_map_update_elem(b->spaces, &netns, &space, BPF_ANY))
+		return -errno;
+	return c.err;
+}
+
+void bpf_space_abandon(struct bpf *b, __u32 space)
+{
+	shadow_free(b->shadow[space]);
+	b->shadow[space] = NULL;
+	b->open[space] = false;
+}
+
+/* The name goes first, then what makes it a space, then its entries. */
+void bpf_space_close(struct bpf *b, __u32 space)
+{
+	__u64 netns = b->state[space].netns;
+
+	bpf_space_abandon(b, space);
+	bpf_map_delete_elem(b->spaces, &netns);
+	raise_epoch(b, space);
+	b->state[space].synced = SYNCED_NEVER;
+	b->state[space].netns = 0;
+	memset(b->state[space].masks, 0, sizeof(b->state[space].masks));
+	memset(b->state[space].plens, 0, sizeof(b->state[space].plens));
+	for (int map = 0; map < MAP_COUNT; map++)
+		sweep(b, space, map, NULL);
+}
+
+int bpf_space_prune(struct bpf *b)
+{
+	int closed = 0;
+
+	for (__u32 i = 0; i < SPACES_MAX; i++)
+		if (b->state[i].netns && !b->open[i]) {
+			bpf_space_close(b, i);
+			closed++;
+		}
+	return closed;
+}
+
+void bpf_heartbeat(struct bpf *b)
+{
+	__u64 now = boot_ns();
+
+	for (int i = 0; i < SPACES_MAX; i++)
+		if (b->state[i].netns && !b->shadow[i])
+			__atomic_store_n(&b->state[i].heartbeat, now, __ATOMIC_RELEASE);
+}
+
+int bpf_spd_each(const struct bpf *b,
+		 int (*each)(void *ctx, const struct spd_key *, const struct spd_value *),
+		 void *ctx)
+{
+	struct spd_key key, next;
+	struct spd_value value;
+	void *at = NULL;
+	int err = 0;
+
+	while (!err && !bpf_map_get_next_key(b->map[MAP_SPD], at, &next)) {
+		key = next;
+		at = &key;
+		if (!bpf_map_lookup_elem(b->map[MAP_SPD], &key, &value))
+			err = each(ctx, &key, &value);
+	}
+	return err;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "config_value.h"
+
+#define SETTING_KEY(n, key, values, fallback)	  [SETTING_##n] = key,
+#define SETTING_DEFAULT(n, key, values, fallback) [SETTING_##n] = fallback,
+#define SETTING_LIST(n, key, values, fallback)	  " " key
+#define MODE_NAME(n, s)				  [MODE_##n] = s,
+
+static const char *const keys[] = {SAGATE_SETTINGS(SETTING_KEY)};
+static const char *const defaults[] = {SAGATE_SETTINGS(SETTING_DEFAULT)};
+static const char *const modes[] = {SAGATE_MODES(MODE_NAME)};
+
+static int set_mode(struct gate_config *g, const char *value, struct error *e)
+{
+	for (int i = 0; i < MODE_COUNT; i++) {
+		if (!strcmp(modes[i], value)) {
+			g->mode = i;
+			return 0;
+		}
+	}
+	if (!strcmp(value, "hold"))
+		return value_expected(e, value,
+				      "reject or audit: this version has the modes audit and "
+				      "reject, it cannot hold calls yet");
+	return value_expected(e, value, "reject or audit");
+}
+
+static int set_errno(int *number, const char *value, struct error *e)
+{
+	if (errno_parse(value, number, NULL) < 0)
+		return value_expected(e, value,
+				      "an errno a refused call may have: EAGAIN, EACCES, EPERM, "
+				      "EHOSTUNREACH, ECONNREFUSED, ETIMEDOUT …");
+	return 0;
+}
+
+static int set_setting(struct gate_config *g, enum setting s, const char *value, struct error *e)
+{
+	switch (s) {
+	case SETTING_MODE:
+		return set_mode(g, value, e);
+	case SETTING_NO_POLICY:
+		return value_choice(value, "allow", "deny", &g->allow_no_policy, e);
+	case SETTING_STALE:
+		return value_choice(value, "open", "closed", &g->stale_open, e);
+	case SETTING_ERRNO_WAITING:
+		return set_errno(&g->errno_waiting, value, e);
+	case SETTING_ERRNO_FAILED:
+		return set_errno(&g->errno_failed, value, e);
+	case SETTING_ERRNO_DENIED:
+		return set_errno(&g->errno_denied, value, e);
+	case SETTING_SPD:
+		return value_choice(value, "host", "own", &g->spd_host, e);
+	case SETTING_COUNT:
+		break;
+	}
+	return -EINVAL;
+}
+
+void config_settings_init(struct gate_config *g)
+{
+	*g = (struct gate_config){};
+	for (int s = 0; s < SETTING_COUNT; s++)
+		set_setting(g, s, defaults[s], NULL);
+}
+
+int config_settings_set(struct gate_config *g, const char *key, const char *value, struct error *e)
+{
+	struct error why;
+
+	for (int s = 0; s < SETTING_COUNT; s++) {
+		if (strcmp(keys[s], key))
+			continue;
+		if (set_setting(g, s, value, &why) < 0)
+			return error_set(e, -EINVAL, CONFIG_SETTINGS_CODE, "%s=%s", key,
+					 why.message);
+		g->set |= 1u << s;
+		return 0;
+	}
+	return error_set(e, -EINVAL, CONFIG_SETTINGS_CODE, "%s: no such setting, expected one of%s",
+			 key, SAGATE_SETTINGS(SETTING_LIST));
+}
+
+void config_settings_merge(struct gate_config *g, const struct gate_config *over)
+{
+	for (int s = 0; s < SETTING_COUNT; s++)
+		if (over->set & 1u << s)
+			set_setting(g, s, config_setting_value(over, s), NULL);
+	g->set |= over->set;
+}
+
+const char *config_setting_key(enum setting s)
+{
+	return keys[s];
+}
+
+const char *config_setting_value(const struct gate_config *g, enum setting s)
+{
+	switch (s) {
+	case SETTING_MODE:
+		return modes[g->mode];
+	case SETTING_NO_POLICY:
+		return g->allow_no_policy ? "allow" : "deny";
+	case SETTING_STALE:
+		return g->stale_open ? "open" : "closed";
+	case SETTING_ERRNO_WAITING:
+		return errno_name(g->errno_waiting);
+	case SETTING_ERRNO_FAILED:
+		return errno_name(g->errno_failed);
+	case SETTING_ERRNO_DENIED:
+		return errno_name(g->errno_denied);
+	case SETTING_SPD:
+		return g->spd_host ? "host" : "own";
+	case SETTING_COUNT:
+		break;
+	}
+	return NULL;
+}

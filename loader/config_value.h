@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Values of the configuration that units.h does not know. Each takes the text as written and
+ * fills *out (text: malloc'd, replacing what was there); 0, -EINVAL with *e saying what is
+ * expected, or -ENOMEM. Pure.
+ */
+#ifndef SAGATE_CONFIG_VALUE_H
+#define SAGATE_CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "error.h"
+
+/* "the value is X, expected Y": the error all of them give. */
+int value_expected(struct error *e, const char *value, const char *expected);
+
+/* One of two words: *out is whether it was `yes`. */
+int value_choice(const char *value, const char *yes, const char *no, bool *out, struct error *e);
+/* An absolute path without ".." parts; a '/' at the end is cut off. */
+int value_path(const char *value, char **out, struct error *e);
+/* An absolute path that fits into a socket address. */
+int value_socket(const char *value, char **out, struct error *e);
+/* unix:///path → the path. */
+int value_vici(const char *value, char **out, struct error *e);
+int value_log_level(const char *value, int *out, struct error *e);
+int value_trigger(const char *value, enum ike_trigger *out, struct error *e);
+/* A duration within [min, max], nanoseconds. */
+int value_duration(const char *value, uint64_t min, uint64_t max, uint64_t *out, struct error *e);
+int value_backoff(const char *value, uint64_t *low, uint64_t *high, struct error *e);
+/* conn/child */
+int value_child(const char *value, char **conn, char **child, struct error *e);
+/* The name of a space. */
+int value_name(const char *value, char **out, struct error *e);
+/* NAME, /path or process id of a network namespace. */
+int value_netns(const char *value, char **out, struct error *e);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The daemon's control socket: one request line, one reply line; `watch` is answered with events
+ * until the client leaves. Lives in the daemon's sd-event loop and never blocks it: a client that
+ * sends half a request, or does not read, costs memory up to a bound and is cut off.
+ *
+ *   → {"command":"attach","args":{…}}
+ *   ← {"result":…}   or   {"error":{"code":"…","message":"…"}}
+ *
+ * Only root (and the daemon's own user) is served. What outlives the daemon: nothing but the lock
+ * file (PATH.lock), which holds no state.
+ */
+#ifndef SAGATE_CONTROL_H
+#define SAGATE_CONTROL_H
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "error.h"
+
+#define CONTROL_PATH	    "/run/sagate/control.sock"
+#define CONTROL_CLIENTS_MAX 64
+#define CONTROL_QUEUE_MAX   (1024 * 1024) /* bytes of events queued for one client */
+#define CONTROL_TIMEOUT_S   10		  /* for a request to come in, a reply to move on */
+
+struct control;
+
+struct control_ops {
+	/*
+	 * Answers one request; `watch` never comes here. 0 with *result a new reference (NULL
+	 * stands for {}), or a negative errno with *e filled. Must not block and must not free
+	 * the control; may publish. `args` is an object, borrowed.
+	 */
+	int (*handle)(void *ctx, const char *command, const json_t *args, json_t **result,
+		      struct error *e);
+};
+
+/*
+ * Listens on `path` (absolute). Its directory is created 0700 when missing (its parent is not); the
+ * socket is 0600. A dead daemon's socket is replaced, a living one's is left alone: -EADDRINUSE
+ * with the daemon's pid in *e. `ops` and `ctx` must outlive the control. *out is untouched on
+ * failure. Takes its own reference on the event loop.
+ */
+int control_new(sd_event *event, const char *path, const struct control_ops *ops, void *ctx,
+		struct control **out, struct error *e);
+
+/* Cuts every client off and removes the socket. Accepts NULL. */
+void control_free(struct control *c);
+
+/*
+ * Queues `event` (an object, borrowed: the caller's reference stays the caller's) for every
+ * watcher. A watcher whose queue is full loses it and is told so later by one line
+ * {"event":"lost","count":N} in its place. 0, or -errno when the event cannot be written as JSON.
+ * Does nothing, cheaply, while nobody watches; ask control_watchers() before you build the event.
+ */
+int control_publish(struct control *c, const json_t *event);
+unsigned int control_watchers(const struct control *c);
+
+#endif

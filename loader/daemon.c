@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <systemd/sd-daemon.h>
+#include <utlist.h>
+
+#include <bpf/libbpf.h>
+
+#include "boot_time.h"
+#include "cleanup.h"
+#include "daemon.h"
+#include "daemon_internal.h"
+#include "flow_json.h"
+#include "log.h"
+#include "netns.h"
+
+enum { HEARTBEAT_USEC = 1000000 };
+
+struct space *daemon_space(struct daemon *d, const char *name)
+{
+	struct space *s;
+
+	LL_FOREACH(d->spaces, s)
+		if (!strcmp(s->name, name))
+			return s;
+	return NULL;
+}
+
+struct space *daemon_space_of(struct daemon *d, uint64_t netns)
+{
+	struct space *s;
+
+	LL_FOREACH(d->spaces, s)
+		if (s->netns == netns)
+			return s;
+	return NULL;
+}
+
+void daemon_publish(struct daemon *d, json_t *event)
+{
+	struct timeval now;
+
+	if (d->control && control_watchers(d->control)) {
+		gettimeofday(&now, NULL);
+		json_object_set_new(event, "time", json_real(now.tv_sec + now.tv_usec / 1e6));
+		control_publish(d->control, event);
+	}
+	json_decref(event);
+}
+
+static bool watched(const struct daemon *d)
+{
+	return d->control && control_watchers(d->control);
+}
+
+static void on_negotiation(void *ctx, json_t *event)
+{
+	daemon_publish(ctx, json_incref(event));
+}
+
+/* What happened in the SAD or SPD, for watchers. */
+static const char *change_name(const struct xfrm_change *change)
+{
+	switch (change->kind) {
+	case CHANGE_SA_PUT:
+		return "new";
+	case CHANGE_SA_UPDATE:
+		return "updated";
+	case CHANGE_SA_DEL:
+		return "deleted";
+	case CHANGE_SA_SOFT_EXPIRED:
+		return "soft-expired";
+	case CHANGE_SA_EXPIRED:
+		return "expired";
+	case CHANGE_SA_FLUSH:
+		return "flushed";
+	default:
+		return NULL;
+	}
+}
+
+static void on_changed(void *ctx, struct space *s, enum mirror_what what,
+		       const struct xfrm_change *change)
+{
+	struct daemon *d = ctx;
+	char text[UNITS_TEXT], spi[16];
+	json_t *o;
+
+	if (what != MIRROR_SA || !change || !change_name(change) || !watched(d))
+		return;
+	o = json_pack("{s:s s:s s:s}", "event", "sa", "change", change_name(change), "space",
+		      s->name);
+	if (o && change->kind != CHANGE_SA_FLUSH) {
+		snprintf(spi, sizeof(spi), "0x%08x", be32toh(change->sa.spi));
+		json_object_set_new(o, "spi", json_string(spi));
+		json_object_set_new(o, "dst",
+				    json_string(addr_format(change->sa.family, change->sa.daddr,
+							    text, sizeof(text))));
+		json_object_set_new(o, "reqid", json_integer(change->sa.reqid));
+	}
+	daemon_publish(d, o);
+}
+
+static void on_synced(void *ctx, struct space *s, bool synced)
+{
+	if (synced)
+		log_info("space %s: in step with the kernel again", s->name);
+	else
+		log_warning("space %s: something was missed: its flows wait for a new snapshot",
+			    s->name);
+	daemon_publish(ctx, json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "synced",
+				      synced));
+}
+
+static void on_settled(void *ctx, struct space *s)
+{
+	struct daemon *d = ctx;
+
+	negotiations_settled(d->negotiations, s);
+}
+
+/* An earlier daemon's exemptions, of IKE daemons that are no more. */
+static void forget_ike_daemons(struct daemon *d)
+{
+	__u32 pids[SPACES_MAX];
+	size_t count = 0;
+	struct space *s;
+
+	LL_FOREACH(d->spaces, s)
+		if (s->ike_pid && count < SPACES_MAX)
+			pids[count++] = s->ike_pid;
+	bpf_ike_daemons_keep(d->bpf, pids, count);
+}
+
+/* Ready when each space's first snapshot is in the maps. */
+static void on_committed(void *ctx, struct space *s)
+{
+	struct daemon *d = ctx;
+
+	daemon_publish(d,
+		       json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "synced", 1));
+	if (d->ready)
+		return;
+	LL_FOREACH(d->spaces, s)
+		if (!s->committed)
+			return;
+	d->ready = true;
+	forget_ike_daemons(d);
+	if (bpf_space_prune(d->bpf))
+		log_info("spaces of an earlier configuration are forgotten");
+	sd_notify(0, "READY=1");
+	log_notice("ready: control socket %s", d->config->control);
+}
+
+static void on_outcome(void *ctx, struct space *s, uint64_t id, int err, const char *why)
+{
+	struct daemon *d = ctx;
+
+	negotiations_outcome(d->negotiations, s, id, err, why);
+}
+
+static void on_alert(void *ctx, struct space *s, const char *conn, const char *type,
+		     const char *text)
+{
+	struct daemon *d = ctx;
+
+	negotiations_alert(d->negotiations, s, conn, type, text);
+}
+
+static const struct space_ops space_ops = {
+	.committed = on_committed,
+	.synced = on_synced,
+	.changed = on_changed,
+	.settled = on_settled,
+	.outcome = on_outcome,
+	.alert = on_alert,
+};
+
+/* A refused or audited call. */
+static int on_ring_event(void *ctx, void *data, size_t size)
+{
+	const struct event *event = data;
+	struct daemon *d = ctx;
+	struct space *s;
+	struct gate *gate;
+
+	if (size < sizeof(*event))
+		return 0;
+	gate = gates_of_cgroup(d->gates, event->gate);
+	if (watched(d))
+		daemon_publish(d, event_to_json(event, gate ? gate->name : NULL));
+	s = daemon_space_of(d, gate && gate->settings.spd_netns ? gate->settings.spd_netns
+								: event->flow.netns);
+	/* audit only looks: what it lets pass starts IKE as it would without us */
+	if (s && event->mode != MODE_AUDIT)
+		negotiations_event(d->negotiations, s, event);
+	return 0;
+}
+
+static int on_ring_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct daemon *d = ctx;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	ring_buffer__consume(d->ring);
+	return 0;
+}
+
+static int open_ring(struct daemon *d, struct error *e)
+{
+	int err;
+
+	d->ring = ring_buffer__new(bpf_events_fd(d->bpf), on_ring_event, d, NULL);
+	if (!d->ring)
+		return error_set(e, -errno, "load", "events: the ring buffer cannot be opened: %s",
+				 strerror(errno));
+	err = sd_event_add_io(d->event, NULL, ring_buffer__epoll_fd(d->ring), EPOLLIN, on_ring_io,
+			      d);
+	return err < 0 ? error_set(e, err, "load", "events: %s", strerror(-err)) : 0;
+}
+
+void gate_settings_make(const struct daemon *d, const struct gate_config *in,
+			struct gate_settings *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->mode = in->mode;
+	out->allow_no_policy = in->allow_no_policy;
+	out->stale_open = in->stale_open;
+	out->errno_waiting = in->errno_waiting;
+	out->errno_failed = in->errno_failed;
+	out->errno_denied = in->errno_denied;
+	if (in->spd_host)
+		out->spd_netns = d->spaces->netns;
+}
+
+static struct space_config space_config_of(const struct config *config,
+					   const struct config_space *in)
+{
+	return (struct space_config){
+		.name = in->name,
+		.netns = in->netns,
+		.vici = in->vici,
+		.require_children = config->require_children,
+	};
+}
+
+/* Opens what is not open. One that cannot be is an error line, and tried again every second. */
+static void open_spaces(struct daemon *d, bool quiet)
+{
+	for (size_t i = 0; i < d->config->space_count; i++) {
+		const struct config_space *in = &d->config->spaces[i];
+		struct space_config config = space_config_of(d->config, in);
+		struct error e = {};
+		struct space *s;
+
+		if (daemon_space(d, in->name))
+			continue;
+		if (!space_new(d->event, d->bpf, &config, &space_ops, d, &s, &e))
+			LL_APPEND(d->spaces, s);
+		else if (!quiet)
+			log_error("space %s is not mirrored, its flows are refused: %s", in->name,
+				  e.message);
+	}
+}
+
+/* The configuration's requirements of one space, as one update. */
+static void set_requirements(struct daemon *d, struct space *s)
+{
+	requirements_begin(s->requirements, REQUIREMENT_CONFIG);
+	for (size_t i = 0; i < d->config->require_count; i++) {
+		const struct config_require *in = &d->config->requires[i];
+		struct requirement r = {.source = REQUIREMENT_CONFIG, .to = in->to};
+
+		if (strcmp(in->space, s->name))
+			continue;
+		r.family = in->to.family;
+		if (in->has_from)
+			r.from = in->from;
+		if (in->has_proto)
+			r.proto = in->proto;
+		r.dport = in->port;
+		r.dport_mask = in->port ? 0xffff : 0;
+		snprintf(r.name, sizeof(r.name), "%s", in->name);
+		if (in->conn)
+			snprintf(r.child, sizeof(r.child), "%.64s/%.64s", in->conn, in->child);
+		if (requirements_set(s->requirements, &r) < 0)
+			log_error("require \"%s\": no memory: it is not in force", in->name);
+	}
+	requirements_end(s->requirements, REQUIREMENT_CONFIG);
+}
+
+static void attach_gates(struct daemon *d)
+{
+	gates_reload_begin(d->gates);
+	for (size_t i = 0; i < d->config->gate_count; i++) {
+		const struct config_gate *in = &d->config->gates[i];
+		struct gate_settings settings;
+		struct error e = {};
+
+		gate_settings_make(d, &in->settings, &settings);
+		if (gates_attach(d->gates, in->name, in->cgroup, GATE_CONFIG, &settings, &e))
+			log_error("gate \"%s\" of the configuration: %s", in->name, e.message);
+	}
+	gates_reload_end(d->gates);
+}
+
+static struct negotiation_options negotiation_options_of(const struct config *config)
+{
+	return (struct negotiation_options){
+		.timeout_ns = config->ike_timeout,
+		.backoff_min_ns = config->backoff_min,
+		.backoff_max_ns = config->backoff_max,
+		.acquire = config->trigger == TRIGGER_ACQUIRE,
+	};
+}
+
+static const struct config_space *configured(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->space_count; i++)
+		if (!strcmp(config->spaces[i].name, name))
+			return &config->spaces[i];
+	return NULL;
+}
+
+static bool same_netns(const struct space *s, const struct config_space *in)
+{
+	return !strcmp(s->netns_text, in->netns ? in->netns : "");
+}
+
+static void close_space(struct daemon *d, struct space *s)
+{
+	__u32 slot = s->slot;
+
+	log_info("space %s is forgotten", s->name);
+	negotiations_forget(d->negotiations, s);
+	LL_DELETE(d->spaces, s);
+	space_free(s);
+	bpf_space_close(d->bpf, slot);
+}
+
+static void reload_spaces(struct daemon *d)
+{
+	struct space *s, *next;
+
+	LL_FOREACH_SAFE(d->spaces, s, next)
+	{
+		const struct config_space *in = configured(d->config, s->name);
+		struct space_config config;
+		struct error e = {};
+
+		if (!in || !same_netns(s, in)) {
+			close_space(d, s);
+			continue;
+		}
+		config = space_config_of(d->config, in);
+		if (space_reconfigure(s, &config, &e))
+			log_error("space %s: %s", s->name, e.message);
+	}
+	open_spaces(d, false);
+	LL_FOREACH(d->spaces, s)
+		set_requirements(d, s);
+}
+
+/* All of the new file, or, when it has an error, nothing of it. */
+static void reload(struct daemon *d)
+{
+	struct negotiation_options options;
+	struct config config = {};
+	struct error e = {};
+
+	if (config_load(d->config_path, &config, &e)) {
+		log_error("the configuration is not reloaded, the old one stays in force: %s",
+			  e.message);
+		return;
+	}
+	if (strcmp(config.control, d->config->control) || strcmp(config.pin, d->config->pin))
+		log_warning("control= and pin= change only with a restart");
+	config_free(&d->reloaded);
+	d->reloaded = config;
+	d->config = &d->reloaded;
+	log_set_level(config.log_level);
+	options = negotiation_options_of(d->config);
+	negotiations_set_options(d->negotiations, &options);
+	reload_spaces(d);
+	attach_gates(d);
+	log_notice("configuration reloaded");
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
+{
+	struct daemon *d = ctx;
+
+	(void)source;
+	(void)info;
+	sd_notify(0, "RELOADING=1");
+	reload(d);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct daemon *d = ctx;
+	struct space *s;
+
+	(void)usec;
+	bpf_heartbeat(d->bpf);
+	gates_check(d->gates);
+	open_spaces(d, true);
+	LL_FOREACH(d->spaces, s)
+		space_second(s);
+	/* from now on: a daemon that was stopped does not make up for the beats it missed */
+	sd_event_source_set_time_relative(source, HEARTBEAT_USEC);
+	return 0;
+}
+
+static int add_sources(struct daemon *d, struct error *e)
+{
+	sd_event_source *tick = NULL;
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	err = sd_event_add_signal(d->event, NULL, SIGTERM, NULL, NULL);
+	if (err >= 0)
+		err = sd_event_add_signal(d->event, NULL, SIGINT, NULL, NULL);
+	if (err >= 0)
+		err = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
+	if (err >= 0)
+		err = sd_event_add_time_relative(d->event, &tick, CLOCK_BOOTTIME, HEARTBEAT_USEC,
+						 HEARTBEAT_USEC / 10, on_second, d);
+	if (err >= 0)
+		err = sd_event_source_set_enabled(tick, SD_EVENT_ON);
+	if (err >= 0)
+		err = sd_event_source_set_floating(tick, 1);
+	sd_event_source_unref(tick);
+	return err < 0 ? error_set(e, err, "loop", "the event loop: %s", strerror(-err)) : 0;
+}
+
+static int open_host_space(struct daemon *d, struct error *e)
+{
+	struct space_config config = space_config_of(d->config, &d->config->spaces[0]);
+	struct space *s;
+	int err = space_new(d->event, d->bpf, &config, &space_ops, d, &s, e);
+
+	if (!err)
+		LL_PREPEND(d->spaces, s);
+	return err;
+}
+
+static int start(struct daemon *d, struct error *e)
+{
+	struct negotiation_options options = negotiation_options_of(d->config);
+	struct space *s;
+	int err;
+
+	err = sd_event_new(&d->event);
+	if (err < 0)
+		return error_set(e, err, "loop", "the event loop: %s", strerror(-err));
+	err = add_sources(d, e);
+	/* first, so that a second daemon leaves everything as it is */
+	if (!err)
+		err = control_new(d->event, d->config->control, &daemon_control_ops, d, &d->control,
+				  e);
+	if (!err)
+		err = bpf_open(d->config->pin, &d->bpf, e);
+	if (!err)
+		err = gates_new(d->bpf, &d->gates);
+	if (!err)
+		err = negotiations_new(d->event, d->bpf, &options, on_negotiation, d,
+				       &d->negotiations);
+	if (err)
+		return err;
+	err = open_host_space(d, e);
+	if (err)
+		return err;
+	open_spaces(d, false);
+	LL_FOREACH(d->spaces, s)
+		set_requirements(d, s);
+	err = gates_adopt(d->gates, e);
+	if (err < 0)
+		return err;
+	attach_gates(d);
+	return open_ring(d, e);
+}
+
+static void stop(struct daemon *d)
+{
+	struct space *s, *next;
+
+	control_free(d->control);
+	negotiations_free(d->negotiations);
+	LL_FOREACH_SAFE(d->spaces, s, next)
+	space_free(s);
+	ring_buffer__free(d->ring);
+	gates_free(d->gates);
+	bpf_close(d->bpf);
+	sd_event_unref(d->event);
+	config_free(&d->reloaded);
+}
+
+int daemon_run(const struct config *config, const char *path, struct error *e)
+{
+	struct daemon d = {.config = config, .config_path = path, .started = boot_ns()};
+	int err = start(&d, e);
+
+	if (!err) {
+		err = sd_event_loop(d.event);
+		if (err < 0)
+			error_set(e, err, "loop", "the event loop ended: %s", strerror(-err));
+		else
+			log_notice("stopped: the gates stay and their flows are stale in %.0f s",
+				   HEARTBEAT_LATE_NS / 1e9);
+	}
+	if (err && !d.ready)
+		bpf_discard(d.bpf);
+	stop(&d);
+	return err;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The daemon's parts, for the files that make it up: daemon*.c and explain.c. */
+#ifndef SAGATE_DAEMON_INTERNAL_H
+#define SAGATE_DAEMON_INTERNAL_H
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "bpf.h"
+#include "config.h"
+#include "control.h"
+#include "gates.h"
+#include "negotiations.h"
+#include "space.h"
+
+struct ring_buffer;
+
+struct daemon {
+	sd_event *event;
+	const struct config *config; /* in force: the caller's, or `reloaded` */
+	struct config reloaded;
+	const char *config_path;
+	struct bpf *bpf;
+	struct gates *gates;
+	struct space *spaces; /* list; the first is "host" */
+	struct negotiations *negotiations;
+	struct control *control;
+	struct ring_buffer *ring;
+	uint64_t started; /* boottime */
+	bool ready;	  /* every space that could be opened is mirrored */
+};
+
+struct space *daemon_space(struct daemon *d, const char *name);
+struct space *daemon_space_of(struct daemon *d, uint64_t netns);
+/* Tells watchers, with the time. Takes the reference. */
+void daemon_publish(struct daemon *d, json_t *event);
+
+/* The settings of a gate as the maps have them, and back as text. */
+void gate_settings_make(const struct daemon *d, const struct gate_config *in,
+			struct gate_settings *out);
+json_t *gate_to_json(const struct daemon *d, const struct gate *gate);
+
+/* Control commands. */
+extern const struct control_ops daemon_control_ops;
+int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct error *e);
+int daemon_doctor(struct daemon *d, json_t **result);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "gate_links.h"
+
+static const char *const hook_names[HOOK_COUNT] = {
+#define X(id, name) [HOOK_##id] = name,
+	SAGATE_HOOKS(X)
+#undef X
+};
+
+static const enum bpf_attach_type hook_types[HOOK_COUNT] = {
+	[HOOK_CONNECT4] = BPF_CGROUP_INET4_CONNECT,
+	[HOOK_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
+	[HOOK_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,
+	[HOOK_SENDMSG6] = BPF_CGROUP_UDP6_SENDMSG,
+};
+
+enum { PIN_PATH_MAX = 400 };
+
+/* A BPF file system takes no dots in names (bpf_lookup()); a gate's name has no colon. */
+static void folder_path(struct bpf *b, const struct gate *gate, char path[PIN_PATH_MAX])
+{
+	int n = snprintf(path, PIN_PATH_MAX, "%s/gate/", bpf_pin_path(b));
+
+	snprintf(path + n, PIN_PATH_MAX - n, "%s", gate->name);
+	for (char *c = path + n; (c = strchr(c, '.'));)
+		*c = ':';
+}
+
+static void link_path(struct bpf *b, const struct gate *gate, int hook, char path[PIN_PATH_MAX])
+{
+	size_t n;
+
+	folder_path(b, gate, path);
+	n = strlen(path);
+	snprintf(path + n, PIN_PATH_MAX - n, "/%s", hook_names[hook]);
+}
+
+static int make_one(struct bpf *b, struct gate *gate, int cgroup_fd, int hook, struct error *e)
+{
+	char path[PIN_PATH_MAX];
+	int fd, err;
+
+	fd = bpf_link_create(bpf_program_fd(b, hook), cgroup_fd, hook_types[hook], NULL);
+	if (fd < 0)
+		return error_set(e, fd, "attach", "gate %s: %s cannot be attached to %s: %s",
+				 gate->name, hook_names[hook], gate->cgroup, strerror(-fd));
+	gate->link[hook] = fd;
+	err = bpf_settings_put(b, gate->cgroup_id, &gate->settings);
+	if (err)
+		return error_set(e, err, "attach", "gate %s: its settings cannot be written: %s",
+				 gate->name, strerror(-err));
+	link_path(b, gate, hook, path);
+	if (bpf_obj_pin(fd, path))
+		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
+				 strerror(errno));
+	return 0;
+}
+
+int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct error *e)
+{
+	char path[PIN_PATH_MAX];
+	int err = 0;
+
+	folder_path(b, gate, path);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
+				 strerror(errno));
+	for (int hook = 0; hook < HOOK_COUNT && !err; hook++)
+		if (gate->link[hook] < 0)
+			err = make_one(b, gate, cgroup_fd, hook, e);
+	if (err)
+		gate_links_remove(b, gate);
+	return err;
+}
+
+/* The id of the cgroup behind a link; 0 when it is gone. */
+static __u64 link_cgroup(int fd)
+{
+	struct bpf_link_info info = {};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return 0;
+	return info.type == BPF_LINK_TYPE_CGROUP ? info.cgroup.cgroup_id : 0;
+}
+
+static int adopt_one(struct bpf *b, struct gate *gate, int hook, struct error *e)
+{
+	char path[PIN_PATH_MAX];
+	__u64 id;
+	int err;
+
+	link_path(b, gate, hook, path);
+	gate->link[hook] = bpf_obj_get(path);
+	if (gate->link[hook] < 0)
+		return 0; /* made anew below */
+	id = link_cgroup(gate->link[hook]);
+	if (!id || (gate->cgroup_id && gate->cgroup_id != id))
+		return error_set(e, -ENOENT, "no-such-cgroup", "gate %s: its cgroup is gone",
+				 gate->name);
+	gate->cgroup_id = id;
+	err = bpf_link_update(gate->link[hook], bpf_program_fd(b, hook), NULL);
+	if (err)
+		return error_set(e, err, "attach", "gate %s: %s cannot be replaced: %s", gate->name,
+				 path, strerror(-err));
+	return 0;
+}
+
+int gate_links_adopt(struct bpf *b, struct gate *gate, struct error *e)
+{
+	_cleanup_close_ int cgroup_fd = -1;
+	int err = 0;
+
+	for (int hook = 0; hook < HOOK_COUNT && !err; hook++)
+		err = adopt_one(b, gate, hook, e);
+	if (!err && !gate->cgroup_id)
+		err = error_set(e, -ENOENT, "no-such-cgroup", "gate %s: none of its links is there",
+				gate->name);
+	if (!err)
+		err = cgroup_path(gate->cgroup_id, gate->cgroup, e);
+	if (!err)
+		err = bpf_settings_get(b, gate->cgroup_id, &gate->settings);
+	if (err == -ENOENT)
+		gate_links_remove(b, gate);
+	if (err) {
+		gate_links_close(gate);
+		return err;
+	}
+	cgroup_fd = cgroup_open(gate->cgroup, e);
+	return cgroup_fd < 0 ? cgroup_fd : gate_links_make(b, gate, cgroup_fd, e);
+}
+
+void gate_links_close(struct gate *gate)
+{
+	for (int hook = 0; hook < HOOK_COUNT; hook++) {
+		if (gate->link[hook] >= 0)
+			close(gate->link[hook]);
+		gate->link[hook] = -1;
+	}
+}
+
+void gate_links_remove(struct bpf *b, struct gate *gate)
+{
+	static const struct gate_settings unset;
+	char path[PIN_PATH_MAX];
+
+	for (int hook = 0; hook < HOOK_COUNT; hook++) {
+		link_path(b, gate, hook, path);
+		unlink(path);
+	}
+	gate_links_close(gate);
+	folder_path(b, gate, path);
+	rmdir(path);
+	/* the storage lives as long as the cgroup: the next gate on it starts from nothing */
+	if (gate->cgroup_id)
+		bpf_settings_put(b, gate->cgroup_id, &unset);
+}
+
+bool gate_links_alive(const struct gate *gate)
+{
+	return gate->link[0] >= 0 && link_cgroup(gate->link[0]) == gate->cgroup_id;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The four links of one gate: made, pinned, adopted, removed. */
+#ifndef SAGATE_GATE_LINKS_H
+#define SAGATE_GATE_LINKS_H
+
+#include "gates.h"
+
+/*
+ * Attaches the four programs to an open cgroup and pins them; the settings are written as soon as
+ * the cgroup has its storage, before the second program is attached. Whole or not at all.
+ */
+int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct error *e);
+
+/*
+ * Opens the pinned links of gate->name and puts this daemon's programs behind them; links that are
+ * missing are made. -ENOENT: the cgroup is gone (what was pinned is removed).
+ */
+int gate_links_adopt(struct bpf *b, struct gate *gate, struct error *e);
+
+/* Unpins and closes: the kernel detaches. */
+void gate_links_remove(struct bpf *b, struct gate *gate);
+/* Closes and leaves the pins. */
+void gate_links_close(struct gate *gate);
+
+/* Whether the cgroup still lives: the kernel detaches links when it is removed. */
+bool gate_links_alive(const struct gate *gate);
+
+#endif

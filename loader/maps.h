@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where the tables of the mirror write to. The daemon's sink is the pinned BPF maps (bpf.c); unit
+ * tests give their own.
+ */
+#ifndef SAGATE_MAPS_H
+#define SAGATE_MAPS_H
+
+#include "abi.h"
+
+enum map_id {
+	MAP_SPD_MASKS,	 /* struct spd_masks_key → struct spd_masks */
+	MAP_SPD,	 /* struct spd_key → struct spd_value */
+	MAP_SAD,	 /* struct sad_key → struct sad_value */
+	MAP_ROUTE_PLENS, /* struct route_plens_key → struct route_plens */
+	MAP_ROUTES,	 /* struct route_key → struct route_value */
+	MAP_BACKOFF,	 /* struct neg_key → __u64, boottime until which it is backed off */
+	MAP_COUNT
+};
+
+struct map_sink {
+	void *ctx;
+	/*
+	 * Adds or replaces one entry. The epoch of `space` is raised first, so that a decision that
+	 * runs meanwhile looks again. Returns 0 or -errno (-E2BIG: the map is full); on failure the
+	 * map is as before.
+	 */
+	int (*put)(void *ctx, __u32 space, enum map_id map, const void *key, const void *value);
+	/* Removes one entry; -ENOENT when there is none. */
+	int (*del)(void *ctx, __u32 space, enum map_id map, const void *key);
+	/*
+	 * The space's slot of space_state, for its counts and flags (masks, plens, full, synced …).
+	 * Written directly: each field is one byte or one aligned word.
+	 */
+	struct space_state *(*state)(void *ctx, __u32 space);
+};
+
+#endif

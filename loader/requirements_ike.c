@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Requirements out of the traffic selectors of loaded children. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "log.h"
+#include "requirements.h"
+
+/* A child with more selectors than that is required from any source and for all ports instead. */
+enum { SELECTORS_MAX = 1024 };
+
+struct side {
+	struct prefix prefix[TS_PREFIX_MAX];
+	size_t prefixes;
+	struct ts_port port[TS_PORT_MAX];
+	size_t ports;
+	__u8 proto;
+};
+
+static void prefix_of(const struct ts_prefix *in, struct prefix *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->family = in->family;
+	out->len = in->len;
+	memcpy(out->addr, in->addr, in->family == AF_INET ? 4 : 16);
+}
+
+/* The connection's own addresses, in place of "dynamic". 0: they are not known. */
+static size_t endpoint_prefixes(const char *const *addrs, size_t count, struct prefix *out,
+				size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count && n < max; i++)
+		if (!prefix_parse(addrs[i], &out[n], NULL))
+			n++;
+	return n;
+}
+
+/* 0, -ENOENT: nothing is known of this side's addresses. */
+static int read_side(const struct ts *ts, const char *const *addrs, size_t addr_count,
+		     struct side *side)
+{
+	struct ts_prefix prefixes[TS_PREFIX_MAX];
+	int n;
+
+	memset(side, 0, sizeof(*side));
+	side->proto = ts->proto;
+	if (ts->dynamic) {
+		side->prefixes = endpoint_prefixes(addrs, addr_count, side->prefix, TS_PREFIX_MAX);
+	} else {
+		n = ts_prefixes(ts, prefixes, TS_PREFIX_MAX);
+		for (int i = 0; i < n; i++)
+			prefix_of(&prefixes[i], &side->prefix[i]);
+		side->prefixes = n > 0 ? n : 0;
+	}
+	n = ts_ports(ts, side->port, TS_PORT_MAX);
+	if (n <= 0) {
+		side->port[0] = (struct ts_port){};
+		n = 1;
+	}
+	side->ports = n;
+	return side->prefixes ? 0 : -ENOENT;
+}
+
+static int set_one(struct requirements *r, struct requirement *one, const struct prefix *from,
+		   const struct prefix *to, const struct ts_port *sport,
+		   const struct ts_port *dport)
+{
+	if (from->family && from->family != to->family)
+		return 0;
+	one->family = to->family;
+	one->to = *to;
+	one->from = *from;
+	one->sport = htons(sport->port);
+	one->sport_mask = htons(sport->mask);
+	one->dport = htons(dport->port);
+	one->dport_mask = htons(dport->mask);
+	return requirements_set(r, one);
+}
+
+static int set_product(struct requirements *r, struct requirement *one, const struct side *local,
+		       const struct side *remote)
+{
+	int err = 0;
+
+	for (size_t l = 0; l < local->prefixes; l++)
+		for (size_t m = 0; m < remote->prefixes; m++)
+			for (size_t s = 0; s < local->ports; s++)
+				for (size_t d = 0; d < remote->ports && !err; d++)
+					err = set_one(r, one, &local->prefix[l], &remote->prefix[m],
+						      &local->port[s], &remote->port[d]);
+	return err;
+}
+
+/* Wider than the selectors, so that nothing of them is left out. */
+static void widen(struct side *side, bool addresses)
+{
+	if (addresses) {
+		memset(&side->prefix[0], 0, sizeof(side->prefix[0]));
+		side->prefixes = 1;
+	}
+	side->port[0] = (struct ts_port){};
+	side->ports = 1;
+}
+
+static int from_pair(struct requirements *r, const struct ike_child *c, const struct ts *local_ts,
+		     const struct ts *remote_ts, struct requirement *one)
+{
+	struct side local, remote;
+
+	if (read_side(remote_ts, c->remote_addrs, c->nremote_addrs, &remote))
+		return 0; /* a peer that is not known before it comes: nothing to require */
+	if (local_ts->proto && remote_ts->proto && local_ts->proto != remote_ts->proto)
+		return 0;
+	if (read_side(local_ts, c->local_addrs, c->nlocal_addrs, &local))
+		widen(&local, true);
+	one->proto = remote.proto ? remote.proto : local.proto;
+	if (local.prefixes * remote.prefixes * local.ports * remote.ports > SELECTORS_MAX &&
+	    !one->exempt) {
+		widen(&local, true);
+		widen(&remote, false);
+	}
+	return set_product(r, one, &local, &remote);
+}
+
+static int from_child(struct requirements *r, const struct ike_child *c)
+{
+	struct requirement one = {.source = REQUIREMENT_IKE};
+	int err = 0;
+
+	if (c->mode == IKE_DROP || c->mode == IKE_UNKNOWN)
+		return 0;
+	one.exempt = c->mode == IKE_PASS;
+	snprintf(one.name, sizeof(one.name), "%.64s/%.64s", c->conn, c->name);
+	if (!one.exempt)
+		snprintf(one.child, sizeof(one.child), "%s", one.name);
+	for (size_t l = 0; l < c->nlocal && !err; l++)
+		for (size_t m = 0; m < c->nremote && !err; m++)
+			err = from_pair(r, c, &c->local[l], &c->remote[m], &one);
+	return err;
+}
+
+int requirements_from_ike(struct requirements *r, const struct ike_child *children, size_t count,
+			  bool linger)
+{
+	int err = 0;
+
+	requirements_begin(r, REQUIREMENT_IKE);
+	for (size_t i = 0; i < count && !err; i++)
+		err = from_child(r, &children[i]);
+	if (err) {
+		/* none is removed: what is there stays required */
+		log_error("requirements of loaded connections: %s", strerror(-err));
+		return err;
+	}
+	if (linger) {
+		requirements_gone(r);
+	} else {
+		requirements_end(r, REQUIREMENT_IKE);
+		requirements_begin(r, REQUIREMENT_ADOPTED);
+		requirements_end(r, REQUIREMENT_ADOPTED);
+	}
+	return requirements_count(r);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What one round of rtnetlink dumps says about routing: the prefixes that cut the address space
+ * into cells, and what makes an answer depend on more than the destination. Reads messages only: no
+ * I/O, no logs. Index [0] is IPv4, [1] IPv6. Sources: rtnetlink(7), fib_rules.c, fib_frontend.c,
+ * ip6_fib.c, addrlabel.c.
+ */
+#ifndef SAGATE_ROUTES_VIEW_H
+#define SAGATE_ROUTES_VIEW_H
+
+#include <linux/netlink.h>
+#include <uthash.h>
+
+#include "route_cells.h"
+
+/* One next hop of a route; several with one key: the kernel chooses by hash or by reachability. */
+struct route_hop {
+	struct {
+		unsigned __int128 addr;
+		uint32_t table, metric;
+		uint8_t len, tos;
+	} key;
+	uint32_t oif;	  /* 0: not told (a next hop object) */
+	bool has_prefsrc; /* the route names its source */
+};
+
+struct route_link {
+	uint32_t ifindex;
+	bool loopback;
+	bool noxfrm;	    /* its own disable_xfrm (IPv4), without conf/all's */
+	uint32_t primaries; /* IPv4 addresses that can be a source */
+	UT_hash_handle hh;
+};
+
+struct routes_view {
+	struct cell_set set[2];	      /* the prefixes */
+	struct cell_set uncertain[2]; /* below these the answer depends on uid, ports, TOS … */
+	struct route_hop *hops[2];    /* sorted by routes_view_finish() */
+	size_t hop_count[2], hop_size[2];
+	struct cell_set sources;  /* IPv6 addresses: whole address, its prefix length */
+	struct cell_set gateways; /* IPv6 */
+	struct cell_set locals;	  /* IPv4 addresses, sorted by routes_view_finish() */
+	struct route_link *links;
+	bool shared[2]; /* some routes have several next hops */
+	bool from[2];	/* rules or routes that compare the source address */
+	bool oif_rules; /* rules that compare the device a socket is bound to */
+	bool fwmark;	/* rules that compare the mark */
+};
+
+/*
+ * Takes in one message of a dump; types it does not know are skipped. 0, -ENOMEM, or -EBADMSG for a
+ * message shorter than it says (the view is then of no use).
+ */
+int routes_view_add(struct routes_view *view, const struct nlmsghdr *msg);
+/* After the last message: sorts, and adds the prefixes that the kernel's code knows. 0, -ENOMEM. */
+int routes_view_finish(struct routes_view *view);
+void routes_view_clear(struct routes_view *view);
+
+/* The hops of one route: *first in view->hops[six], their number; 0 when it is not there. */
+size_t routes_view_hops(const struct routes_view *view, bool six, const struct route_hop *like,
+			size_t *first);
+const struct route_link *routes_view_link(const struct routes_view *view, uint32_t ifindex);
+/* Is this an IPv4 address of a device? Routes outlive the address that they name as their source.
+ */
+bool routes_view_local(const struct routes_view *view, unsigned __int128 addr);
+/* Multicast, link-local …: the socket's options or its scope choose, not routing alone. */
+bool routes_view_unknowable(const struct routes_view *view, bool six,
+			    const struct cell_prefix *prefix);
+
+#endif

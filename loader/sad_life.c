@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <time.h>
+
+#include "sad_life.h"
+
+#define NS 1000000000ULL
+
+void sad_life_now(struct sad_now *now)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	now->boot = (__u64)t.tv_sec * NS + (__u64)t.tv_nsec;
+	clock_gettime(CLOCK_REALTIME, &t);
+	now->real = (__u64)t.tv_sec * NS + (__u64)t.tv_nsec;
+}
+
+/*
+ * Nanoseconds left of `limit` seconds since `start`, a time of the wall clock. After a step of that
+ * clock `start` may lie ahead, or long ago: never more than the limit is left, nor less than
+ * nothing.
+ */
+static __u64 remaining(__u32 limit, __u64 start, __u64 real)
+{
+	__u64 whole = limit * NS, now = real / NS;
+
+	if (start > now)
+		return whole;
+	if (now - start > limit || real - start * NS >= whole)
+		return 0;
+	return whole - (real - start * NS);
+}
+
+/* xfrm_timer_handler: the earlier of both; without a first use the second does not run yet. */
+__u64 sad_life_deadline(const struct sa_life *life, void (*clock)(struct sad_now *now))
+{
+	__u64 left = ~0ULL, use;
+	struct sad_now now;
+
+	if (!life->hard_add && !(life->hard_use && life->use_time))
+		return 0;
+	clock(&now);
+	if (life->hard_add)
+		left = remaining(life->hard_add, life->add_time, now.real);
+	if (life->hard_use && life->use_time) {
+		use = remaining(life->hard_use, life->use_time, now.real);
+		left = use < left ? use : left;
+	}
+	return now.boot + left ? now.boot + left : 1;
+}
+
+bool sad_life_starts_equal(const struct sa_life *a, const struct sa_life *b)
+{
+	return a->hard_add == b->hard_add && a->hard_use == b->hard_use &&
+	       a->add_time == b->add_time && a->use_time == b->use_time;
+}
+
+__s64 sad_life_left(__u64 deadline, void (*clock)(struct sad_now *now))
+{
+	struct sad_now now;
+
+	if (!deadline)
+		return -1;
+	clock(&now);
+	return deadline > now.boot ? (__s64)((deadline - now.boot) / NS) : 0;
+}

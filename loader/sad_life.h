@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The lifetimes of SAs as deadlines of CLOCK_BOOTTIME. sad.c's. */
+#ifndef SAGATE_SAD_LIFE_H
+#define SAGATE_SAD_LIFE_H
+
+#include <stdbool.h>
+
+#include "sad.h"
+#include "xfrm_msg.h"
+
+/* Both clocks as they stand. */
+void sad_life_now(struct sad_now *now);
+
+/*
+ * When the hard lifetime ends, in nanoseconds of CLOCK_BOOTTIME; 0: none of it runs, and `clock` is
+ * not asked.
+ */
+__u64 sad_life_deadline(const struct sa_life *life, void (*clock)(struct sad_now *now));
+
+/* Seconds until a deadline, at least 0; -1: `deadline` is 0. */
+__s64 sad_life_left(__u64 deadline, void (*clock)(struct sad_now *now));
+
+/* Whether the hard lifetimes and the times they count from are the same: so is the deadline. */
+bool sad_life_starts_equal(const struct sa_life *a, const struct sa_life *b);
+
+#endif

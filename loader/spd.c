@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <netinet/in.h>
+
+#include "spd_group.h"
+
+static __u32 index_hash(enum spd_class class, __u32 index)
+{
+	return mhash_mix(class, &index, sizeof(index));
+}
+
+static struct spd_entry *entry_find(const struct spd *spd, enum spd_class class, __u32 index)
+{
+	struct mhash_node *n = mhash_first(&spd->by_index, index_hash(class, index));
+
+	for (; n; n = mhash_next(n)) {
+		struct spd_entry *e = mhash_entry(n, struct spd_entry, by_index);
+
+		if (e->class == class && e->pol.index == index)
+			return e;
+	}
+	return NULL;
+}
+
+/* The policy that stands, not one that is only remembered as gone. */
+static struct spd_entry *entry_standing(const struct spd *spd, enum spd_class class, __u32 index)
+{
+	struct spd_entry *e = entry_find(spd, class, index);
+
+	return e && !e->gone ? e : NULL;
+}
+
+static bool policy_equal(const struct policy_info *a, const struct policy_info *b)
+{
+	return !memcmp(a, b, offsetof(struct policy_info, sec_ctx)) && spd_tmpls_equal(a, b);
+}
+
+static struct spd_entry *entry_new(const struct policy_info *p)
+{
+	size_t tmpls = p->tmpl_count * sizeof(p->tmpl[0]);
+	struct spd_entry *e = malloc(offsetof(struct spd_entry, pol.tmpl) + tmpls);
+
+	if (!e)
+		return NULL;
+	memset(e, 0, offsetof(struct spd_entry, pol));
+	memcpy(&e->pol, p, offsetof(struct policy_info, tmpl) + tmpls);
+	return e;
+}
+
+static void entry_drop(struct spd *spd, struct spd_entry *e)
+{
+	spd->gone -= e->gone;
+	mhash_del(&spd->by_index, &e->by_index);
+	free(e);
+}
+
+/* Takes a policy out. While a dump runs that may yet list it, it is remembered as gone. */
+static void entry_unlink(struct spd *spd, struct spd_entry *e, bool remember)
+{
+	spd_group_remove(spd, e);
+	if (!remember) {
+		entry_drop(spd, e);
+		return;
+	}
+	e->gone = 1;
+	e->generation = spd->generation[e->class];
+	spd->gone++;
+}
+
+int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
+{
+	struct spd_entry *e, *found = entry_find(spd, class, p->index);
+	struct spd_entry *old = found && !found->gone ? found : NULL;
+	struct spd_key key, old_key;
+	struct spd_mask mask;
+	bool same_group;
+
+	if (old && policy_equal(&old->pol, p)) {
+		old->generation = spd->generation[class];
+		old->pol.sec_ctx |= p->sec_ctx;
+		return 0;
+	}
+	e = entry_new(p);
+	if (!e)
+		return -ENOMEM;
+	e->class = (__u8) class;
+	e->generation = spd->generation[class];
+	e->age = old ? old->age : ++spd->age;
+	spd_mask_of(&e->pol, &mask);
+	if (mhash_reserve(&spd->by_index, 1) || mhash_reserve(&spd->by_key, 1) ||
+	    !(e->mask = spd_mask_get(spd_group_masks(spd, e), &mask))) {
+		free(e);
+		return -ENOMEM;
+	}
+	spd_group_key(spd, e, &key);
+	if (old)
+		spd_group_key(spd, old, &old_key);
+	same_group = old && !memcmp(&key, &old_key, sizeof(key));
+	spd_group_insert(spd, e, same_group ? old : NULL, &key, mhash_mix(0, &key, sizeof(key)));
+	mhash_add(&spd->by_index, &e->by_index, index_hash(class, p->index));
+	if (old && !same_group) {
+		entry_unlink(spd, old, false);
+		spd_group_refill(spd);
+	} else if (found) {
+		entry_drop(spd, found);
+	}
+	if (!spd->store.missing)
+		mirror_store_settle(&spd->store);
+	return 1;
+}
+
+int spd_put_dumped(struct spd *spd, enum spd_class class, const struct policy_info *p)
+{
+	const struct spd_entry *e = entry_find(spd, class, p->index);
+
+	if (spd->flushed[class] || (e && e->generation == spd->generation[class]))
+		return 0;
+	return spd_put(spd, class, p);
+}
+
+/* A dump that runs may list a policy that is gone before we ever saw it. */
+static int remember_gone(struct spd *spd, enum spd_class class, __u32 index)
+{
+	struct spd_entry *e = calloc(1, sizeof(*e));
+
+	if (!e || mhash_reserve(&spd->by_index, 1)) {
+		free(e);
+		return -ENOMEM;
+	}
+	e->class = (__u8) class;
+	e->pol.index = index;
+	e->gone = 1;
+	e->generation = spd->generation[class];
+	mhash_add(&spd->by_index, &e->by_index, index_hash(class, index));
+	spd->gone++;
+	return 0;
+}
+
+int spd_del(struct spd *spd, enum spd_class class, __u32 index)
+{
+	struct spd_entry *e = entry_find(spd, class, index);
+
+	if (!e && spd->dumping[class])
+		return remember_gone(spd, class, index);
+	if (!e || e->gone)
+		return 0;
+	entry_unlink(spd, e, spd->dumping[class]);
+	spd_group_refill(spd);
+	return 1;
+}
+
+/*
+ * Removes all of a class, or only what was not put since spd_mark(). The kernel takes them away
+ * under one lock, we one after the other: so first those that let through, last those that block.
+ */
+static size_t remove_all(struct spd *spd, enum spd_class class, bool only_old)
+{
+	size_t n = 0;
+
+	for (int rank = SPD_RANK_COUNT - 1; rank >= 0; rank--) {
+		mhash_foreach(&spd->by_index, i, node, tmp)
+		{
+			struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
+
+			if (e->class != class || e->gone || (int)spd_rank_of(&e->pol) != rank)
+				continue;
+			if (only_old && e->generation == spd->generation[class])
+				continue;
+			entry_unlink(spd, e, false);
+			n++;
+		}
+	}
+	if (n)
+		spd_group_refill(spd);
+	return n;
+}
+
+size_t spd_flush(struct spd *spd, enum spd_class class)
+{
+	spd->flushed[class] = spd->dumping[class];
+	return remove_all(spd, class, false);
+}
+
+static void forget_gone(struct spd *spd, enum spd_class class)
+{
+	spd->dumping[class] = spd->flushed[class] = false;
+	if (!spd->gone)
+		return;
+	mhash_foreach(&spd->by_index, i, node, tmp)
+	{
+		struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
+
+		if (e->class == class && e->gone)
+			entry_drop(spd, e);
+	}
+}
+
+void spd_mark(struct spd *spd, enum spd_class class)
+{
+	forget_gone(spd, class);
+	spd->generation[class]++;
+	spd->dumping[class] = true;
+}
+
+size_t spd_sweep(struct spd *spd, enum spd_class class)
+{
+	forget_gone(spd, class);
+	return remove_all(spd, class, true);
+}
+
+const struct policy_info *spd_find(const struct spd *spd, enum spd_class class, __u32 index)
+{
+	struct spd_entry *e = entry_standing(spd, class, index);
+
+	return e ? &e->pol : NULL;
+}
+
+int spd_each(const struct spd *spd,
+	     int (*each)(void *ctx, enum spd_class, const struct policy_info *), void *ctx)
+{
+	mhash_foreach(&spd->by_index, i, node, tmp)
+	{
+		const struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
+		int r = e->gone ? 0 : each(ctx, e->class, &e->pol);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+void spd_count(const struct spd *spd, struct spd_counts *counts)
+{
+	*counts = (struct spd_counts){
+		.policies = spd->by_index.count - spd->gone,
+		.stored = spd->stored,
+		.missing = spd->store.missing,
+		.ties = spd->ties,
+	};
+	for (int c = 0; c < CLASS_COUNT * 2; c++)
+		counts->masks += spd->masks[c / 2][c % 2].count;
+}
+
+struct spd *spd_new(__u32 space, const struct map_sink *sink)
+{
+	struct spd *spd = calloc(1, sizeof(*spd));
+
+	if (!spd)
+		return NULL;
+	spd->store = (struct mirror_store){.sink = sink, .space = space, .full_bit = FULL_SPD};
+	for (int c = 0; c < CLASS_COUNT * 2; c++)
+		spd->masks[c / 2][c % 2].key = (struct spd_masks_key){
+			.space = space,
+			.class = (__u8)(c / 2),
+			.family = c % 2 ? AF_INET6 : AF_INET,
+		};
+	return spd;
+}
+
+void spd_free(struct spd *spd)
+{
+	if (!spd)
+		return;
+	mhash_foreach(&spd->by_index, i, node, tmp)
+		free(mhash_entry(node, struct spd_entry, by_index));
+	for (int c = 0; c < CLASS_COUNT * 2; c++) {
+		struct spd_masks_of *m = &spd->masks[c / 2][c % 2];
+
+		while (m->first) {
+			struct spd_mask_use *u = m->first;
+
+			m->first = u->next;
+			free(u->heap);
+			free(u);
+		}
+	}
+	mhash_free(&spd->by_index);
+	mhash_free(&spd->by_key);
+	mirror_store_done(&spd->store);
+	free(spd);
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <netinet/in.h>
+
+#include "spd_group.h"
+
+enum spd_rank spd_rank_of(const struct policy_info *p)
+{
+	if (p->action != XFRM_POLICY_ALLOW)
+		return SPD_RANK_BLOCK;
+	for (int i = 0; i < p->tmpl_count; i++) {
+		if (!p->tmpl[i].optional)
+			return SPD_RANK_REQUIRED;
+	}
+	return p->tmpl_count ? SPD_RANK_OPTIONAL : SPD_RANK_ALLOW;
+}
+
+void spd_group_key(const struct spd *spd, const struct spd_entry *e, struct spd_key *key)
+{
+	spd_make_key(spd->store.space, e->class, &e->pol, key);
+}
+
+struct spd_masks_of *spd_group_masks(struct spd *spd, const struct spd_entry *e)
+{
+	return &spd->masks[e->class][e->pol.sel.family == AF_INET6];
+}
+
+static struct spd_entry *group_find(const struct spd *spd, const struct spd_key *key, __u32 hash)
+{
+	struct mhash_node *n = mhash_first(&spd->by_key, hash);
+
+	for (; n; n = mhash_next(n)) {
+		struct spd_entry *e = mhash_entry(n, struct spd_entry, by_key);
+		struct spd_key k;
+
+		spd_group_key(spd, e, &k);
+		if (!memcmp(&k, key, sizeof(k)))
+			return e;
+	}
+	return NULL;
+}
+
+/* Whether `a` comes before `b` in a group. */
+static bool wins(const struct spd_entry *a, const struct spd_entry *b)
+{
+	if (a->pol.priority != b->pol.priority)
+		return a->pol.priority < b->pol.priority;
+	if (spd_rank_of(&a->pol) != spd_rank_of(&b->pol))
+		return spd_rank_of(&a->pol) < spd_rank_of(&b->pol);
+	return a->age < b->age;
+}
+
+bool spd_tmpls_equal(const struct policy_info *a, const struct policy_info *b)
+{
+	return a->tmpl_count == b->tmpl_count &&
+	       !memcmp(a->tmpl, b->tmpl, a->tmpl_count * sizeof(a->tmpl[0]));
+}
+
+static void tie_count(struct spd *spd, struct spd_entry *head)
+{
+	__u8 tie = 0;
+
+	for (struct spd_entry *e = head->next; e && e->pol.priority == head->pol.priority;
+	     e = e->next)
+		tie |= spd_rank_of(&e->pol) != spd_rank_of(&head->pol) ||
+		       !spd_tmpls_equal(&e->pol, &head->pol);
+	spd->ties += (size_t)tie - head->tie;
+	head->tie = tie;
+}
+
+static void stored_set(struct spd *spd, struct spd_entry *head, bool stored)
+{
+	if (head->stored == stored)
+		return;
+	head->stored = stored;
+	head->mask->unstored += stored ? -1U : 1U;
+	spd->store.missing += stored ? (size_t)-1 : 1;
+	spd->stored += stored ? 1 : (size_t)-1;
+}
+
+/*
+ * Makes the map say what the group's first policy says. `was` is what the map has, NULL: nothing.
+ * When the new value cannot be written, the old one goes: a wrong answer would be worse than
+ * none, which with the full bit set means wait.
+ */
+static void group_store(struct spd *spd, struct spd_entry *head, const struct spd_value *was)
+{
+	struct spd_value value;
+	struct spd_key key;
+
+	spd_make_value(&head->pol, &value);
+	if (was && !memcmp(was, &value, sizeof(value))) {
+		stored_set(spd, head, true);
+		return;
+	}
+	spd_group_key(spd, head, &key);
+	if (head->mask->listed && !mirror_store_put(&spd->store, MAP_SPD, &key, &value)) {
+		stored_set(spd, head, true);
+		return;
+	}
+	mirror_store_lack(&spd->store);
+	if (was)
+		mirror_store_del(&spd->store, MAP_SPD, &key);
+	stored_set(spd, head, false);
+}
+
+/* Puts `to` first in the group in the place of `from`; both counted as what `from` was. */
+static void head_change(struct spd *spd, struct spd_entry *from, struct spd_entry *to)
+{
+	if (from == to)
+		return;
+	mhash_replace(&spd->by_key, &from->by_key, &to->by_key);
+	spd_heap_replace(from->mask, from, to);
+	to->stored = from->stored;
+	spd->ties -= from->tie;
+	to->tie = 0;
+	from->stored = from->tie = 0;
+}
+
+/* Takes `e` out of its group's list; returns the first of what remains, or NULL. */
+static struct spd_entry *list_del(struct spd_entry *head, struct spd_entry *e)
+{
+	struct spd_entry **at = &head;
+
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	return head;
+}
+
+static struct spd_entry *list_add(struct spd_entry *head, struct spd_entry *e)
+{
+	struct spd_entry **at = &head;
+
+	while (*at && wins(*at, e))
+		at = &(*at)->next;
+	e->next = *at;
+	*at = e;
+	return head;
+}
+
+/* The map's value for the group, if it has one. */
+static const struct spd_value *value_was(const struct spd_entry *head, struct spd_value *value)
+{
+	if (!head->stored)
+		return NULL;
+	spd_make_value(&head->pol, value);
+	return value;
+}
+
+/*
+ * The entry is written before the list of masks: a decision in between decides as before the
+ * change.
+ */
+void spd_group_insert(struct spd *spd, struct spd_entry *e, struct spd_entry *old,
+		      const struct spd_key *key, __u32 hash)
+{
+	struct spd_entry *head = group_find(spd, key, hash), *first;
+	const struct spd_value *was = NULL;
+	struct spd_value value;
+
+	if (!head) {
+		e->next = NULL;
+		mhash_add(&spd->by_key, &e->by_key, hash);
+		spd_heap_add(e->mask, e);
+		e->mask->unstored++;
+		spd->store.missing++;
+		first = e;
+	} else {
+		was = value_was(head, &value);
+		first = list_add(head, e);
+		if (old)
+			first = list_del(first, old);
+		head_change(spd, head, first);
+		/* The same policy with another priority, or the old first one further down. */
+		spd_heap_replace(first->mask, first, first);
+	}
+	group_store(spd, first, was);
+	tie_count(spd, first);
+	spd_masks_write(spd_group_masks(spd, first), &spd->store);
+}
+
+/*
+ * The entry goes, or the next policy takes its place, before the list of masks follows: until then
+ * the list is only longer, or its best priority lower, than need be, which costs a decision one
+ * more look and hides nothing.
+ */
+void spd_group_remove(struct spd *spd, struct spd_entry *e)
+{
+	struct spd_masks_of *m = spd_group_masks(spd, e);
+	struct spd_mask_use *mask = e->mask;
+	const struct spd_value *was;
+	struct spd_entry *head, *first;
+	struct spd_value value;
+	struct spd_key key;
+
+	spd_group_key(spd, e, &key);
+	head = group_find(spd, &key, mhash_mix(0, &key, sizeof(key)));
+	was = value_was(head, &value);
+	first = list_del(head, e);
+	if (first) {
+		head_change(spd, head, first);
+		group_store(spd, first, was);
+		tie_count(spd, first);
+	} else {
+		if (was)
+			mirror_store_del(&spd->store, MAP_SPD, &key);
+		stored_set(spd, e, true); /* neither missing nor … */
+		spd->stored--;		  /* … stored */
+		spd->ties -= e->tie;
+		mhash_del(&spd->by_key, &e->by_key);
+		spd_heap_del(mask, e);
+		spd_mask_put(m, mask);
+	}
+	spd_masks_write(m, &spd->store);
+}
+
+/* Tries to store what a mask's groups lack. False when the map refused. */
+static bool mask_fill(struct spd *spd, struct spd_mask_use *u)
+{
+	for (__u32 i = 0; i < u->count && u->unstored; i++) {
+		if (u->heap[i]->stored)
+			continue;
+		group_store(spd, u->heap[i], NULL);
+		if (!u->heap[i]->stored)
+			return false;
+	}
+	return true;
+}
+
+/* Entries first, then the list, as in spd_group_insert(). */
+void spd_group_refill(struct spd *spd)
+{
+	bool go = spd->store.missing != 0;
+
+	for (int c = 0; go && c < CLASS_COUNT * 2; c++) {
+		struct spd_masks_of *m = &spd->masks[c / 2][c % 2];
+
+		for (struct spd_mask_use *u = m->first; go && u; u = u->next) {
+			if (!u->listed && m->listed < SPD_MASKS_MAX) {
+				u->listed = m->changed = true;
+				m->listed++;
+			}
+			if (u->listed && u->unstored)
+				go = mask_fill(spd, u);
+		}
+		spd_masks_write(m, &spd->store);
+	}
+	mirror_store_settle(&spd->store);
+}

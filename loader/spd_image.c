@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <netinet/in.h>
+#include <string.h>
+
+#include "spd.h"
+
+enum spd_class spd_class_of(__u8 type)
+{
+	switch (type) {
+	case XFRM_POLICY_TYPE_MAIN:
+		return CLASS_MAIN;
+	case XFRM_POLICY_TYPE_SUB:
+		return CLASS_SUB;
+	default:
+		return CLASS_COUNT;
+	}
+}
+
+static void addr_mask(__be32 to[4], const __be32 from[4], unsigned int len)
+{
+	for (int i = 0; i < 4; i++, len -= len < 32 ? len : 32)
+		to[i] = len >= 32 ? from[i] : len ? from[i] & htonl(~0U << (32 - len)) : 0;
+}
+
+void spd_make_key(__u32 space, enum spd_class class, const struct policy_info *p,
+		  struct spd_key *key)
+{
+	const struct selector_info *sel = &p->sel;
+
+	memset(key, 0, sizeof(*key));
+	key->space = space;
+	key->if_id = p->if_id;
+	/* As it is: a value with bits outside its mask matches no flow (xfrm_policy_match). */
+	key->mark = p->mark;
+	key->mark_mask = p->mark_mask;
+	addr_mask(key->saddr, sel->saddr, sel->src_len);
+	addr_mask(key->daddr, sel->daddr, sel->dst_len);
+	key->sport = sel->sport & sel->sport_mask;
+	key->dport = sel->dport & sel->dport_mask;
+	key->sport_mask = sel->sport_mask;
+	key->dport_mask = sel->dport_mask;
+	key->ifindex = sel->ifindex;
+	key->class = (__u8) class;
+	key->family = sel->family;
+	key->proto = sel->proto;
+	key->src_len = sel->src_len;
+	key->dst_len = sel->dst_len;
+}
+
+/* The one place to say that a BLOCK is an IKE daemon's wait (libreswan); nothing says so yet. */
+static __u8 trap_block(const struct policy_info *p)
+{
+	(void)p;
+	return 0;
+}
+
+/* xfrm_tmpl_resolve_one: only these modes take the template's addresses. */
+static bool tunnels(__u8 mode)
+{
+	return mode == XFRM_MODE_TUNNEL || mode == XFRM_MODE_BEET || mode == SAGATE_XFRM_MODE_IPTFS;
+}
+
+void spd_make_value(const struct policy_info *p, struct spd_value *value)
+{
+	memset(value, 0, sizeof(*value));
+	value->index = p->index;
+	value->priority = p->priority;
+	value->mark = p->mark & p->mark_mask;
+	value->block = p->action != XFRM_POLICY_ALLOW;
+	value->trap_block = value->block && trap_block(p);
+	value->tmpl_count = p->tmpl_count;
+	for (int i = 0; i < p->tmpl_count && i < TMPLS_MAX; i++) {
+		value->tmpl[i] = p->tmpl[i];
+		if (tunnels(p->tmpl[i].mode))
+			continue;
+		memset(value->tmpl[i].saddr, 0, sizeof(value->tmpl[i].saddr));
+		memset(value->tmpl[i].daddr, 0, sizeof(value->tmpl[i].daddr));
+	}
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Policies and SAs as JSON, with the fields and names that `ip xfrm` shows. Keys are never among
+ * them: the tables do not have any. All return a new reference, NULL without memory.
+ */
+#ifndef SAGATE_XFRM_JSON_H
+#define SAGATE_XFRM_JSON_H
+
+#include <jansson.h>
+
+#include "sad.h"
+#include "spd.h"
+
+/* "show spd": every policy of the kernel (not the requirements), in the order it is looked up. */
+json_t *spd_to_json(const struct spd *spd);
+/* "show sad": every SA, by destination and SPI. */
+json_t *sad_to_json(const struct sad *sad);
+
+/* One entry of these arrays. */
+json_t *policy_to_json(const struct policy_info *p);
+json_t *sa_to_json(const struct sad *sad, const struct sa_info *sa);
+
+/* "policy" of explain: selector, priority, action, index, templates; without their SAs. */
+json_t *policy_explain_json(const struct policy_info *p);
+
+/* An address as text; `family` AF_INET or AF_INET6, anything else: as IPv6. */
+json_t *address_to_json(const __be32 addr[4], __u8 family);
+
+#endif

@@ -1,0 +1,213 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# gates.bats: gates come, go and survive as they should: attach, detach, run,
+# cgroups that vanish, reload, a killed daemon.
+
+bats_require_minimum_version 1.5.0
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/host.sh"
+
+setup_file() {
+	sgk_up || return 1
+	spd add dst 192.0.2.4/32 action block
+	# shellcheck disable=SC2046 # words
+	spd add dst 192.0.2.3/32 $(tmpl 3)
+	in_force "wait no-sa" udp 192.0.2.3:80
+}
+teardown_file() { sgk_down; }
+teardown() {
+	[ -n "$BATS_TEST_COMPLETED" ] || tail -n 15 "$SGK_DIR/log"
+}
+
+links() { # CGROUP: how many programs are attached to it
+	bpftool cgroup show "$SGK_CGROUP2$1" -j | jq -s ".[0] // [] | length"
+}
+gate_state() { sagate show gates --json | jq -r ".[] | select(.name == \"$1\") | .state"; }
+gate_is() { [ "$(gate_state "$1")" = "$2" ]; }
+run_in() { sgk_in "$1" "$SGK_WAYS" "${@:2}" | cut -d ' ' -f 1; }
+
+@test "attach gates a cgroup with four links and detach frees it" {
+	local c=/$SGK_GATE-x
+	mkdir "$SGK_CGROUP2$c"
+	[ "$(run_in "$c" udp 192.0.2.3 80)" != EAGAIN ] # the kernel's own answer, or none
+	sagate attach "$c" --name x
+	[ "$(links "$c")" = 4 ]
+	[ -e "$SGK_PIN/gate/x/connect4" ]
+	[ "$(run_in "$c" tcp 192.0.2.3 80)" = EAGAIN ]
+	[ "$(run_in "$c" tcp 192.0.2.2 80)" = ok ]
+	run -1 --separate-stderr sagate attach /"$SGK_GATE" --name x
+	# shellcheck disable=SC2154 # bats sets it
+	[[ $stderr == *"gate x is attached to $c"* ]]
+	run -1 --separate-stderr sagate attach "$c" --name y
+	[[ $stderr == *"has a gate already: x"* ]]
+	sagate detach x
+	[ "$(links "$c")" = 0 ]
+	[ ! -e "$SGK_PIN/gate/x" ]
+	[ "$(run_in "$c" udp 192.0.2.4 80)" = EPERM ] # the kernel's own policy
+	run -1 --separate-stderr sagate detach x
+	[[ $stderr == *"gate x: there is none"* ]]
+	rmdir "$SGK_CGROUP2$c"
+}
+
+@test "the gate of a removed cgroup goes too" {
+	local c=/$SGK_GATE-gone
+	mkdir "$SGK_CGROUP2$c"
+	sagate attach "$c" --name gone
+	gate_is gone attached
+	rmdir "$SGK_CGROUP2$c"
+	sgk_wait 5 gate_is gone ""
+	[ ! -e "$SGK_PIN/gate/gone" ]
+	gate_is gated attached
+}
+
+@test "run gates its command, ends with its status and leaves nothing behind" {
+	run -7 sagate_run -- sh -c 'exit 7'
+	run -0 sagate_run -- "$SGK_WAYS" tcp 192.0.2.3 80
+	[[ $output == "EAGAIN "* ]]
+	run -0 sagate_run --set errno-waiting=ETIMEDOUT -- "$SGK_WAYS" tcp 192.0.2.3 80
+	[[ $output == "ETIMEDOUT "* ]]
+	run -0 sagate_run -- "$SGK_WAYS" tcp 192.0.2.2 80
+	[[ $output == "ok "* ]]
+	run -0 sagate_run --mode audit -- "$SGK_WAYS" udp 192.0.2.4 80
+	[[ $output == "EPERM "* ]]
+	run -127 sagate_run -- /no/such/program
+	run -126 sagate_run -- /etc/passwd
+	sgk_wait 5 no_runs
+}
+sagate_run() { on_a "$SAGATE" run -s "$SGK_SOCKET" "$@"; }
+no_runs() {
+	[ "$(sagate show gates --json | jq '[.[] | select(.source == "run")] | length')" = 0 ] &&
+	[ -z "$(find "$SGK_CGROUP2" -maxdepth 4 -name 'sagate-run-*')" ]
+}
+
+@test "run passes signals on and tells of a command that one killed" {
+	local pid
+	run -143 sagate_run -- sh -c 'kill -TERM $$'
+	sgk_spawn "$SGK_DIR/run" nsenter --net="/run/netns/$SGK_A" -- "$SAGATE" run -s "$SGK_SOCKET" -- \
+		sh -c 'trap "echo got it; exit 3" TERM; echo up; while :; do sleep 0.05; done' >"$SGK_DIR/run.pid"
+	sgk_wait 5 grep -q up "$SGK_DIR/run"
+	pid=$(cat "$SGK_DIR/run.pid")
+	kill -TERM "$pid"
+	sgk_wait 5 grep -q "got it" "$SGK_DIR/run"
+	sgk_wait 5 sgk_gone "$pid"
+	sgk_wait 5 no_runs
+}
+
+@test "run without a daemon runs nothing" {
+	run -1 --separate-stderr on_a "$SAGATE" run -s "$SGK_DIR/nobody.sock" -- touch "$SGK_DIR/ran"
+	[[ $stderr == *"nothing was run"* ]]
+	[ ! -e "$SGK_DIR/ran" ]
+}
+
+reload() {
+	local n
+	n=$(grep -c "configuration" "$SGK_DIR/log") || :
+	kill -HUP "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_wait 5 reloaded "$n"
+}
+reloaded() { [ "$(grep -c "configuration" "$SGK_DIR/log")" -gt "$1" ]; }
+
+@test "a gate of the configuration waits for its cgroup, and for the next one of that path" {
+	local c=/$SGK_GATE-late
+	sgk_conf "[gate \"late\"]
+	cgroup=$c"
+	reload
+	gate_is late absent
+	mkdir "$SGK_CGROUP2$c"
+	sgk_wait 5 gate_is late attached
+	[ "$(run_in "$c" tcp 192.0.2.3 80)" = EAGAIN ]
+	[ "$(run_in "$c" tcp 192.0.2.2 80)" = ok ]
+	rmdir "$SGK_CGROUP2$c"
+	sgk_wait 5 gate_is late absent
+	mkdir "$SGK_CGROUP2$c"
+	sgk_wait 5 gate_is late attached
+	[ "$(run_in "$c" tcp 192.0.2.3 80)" = EAGAIN ]
+	run -1 --separate-stderr sagate detach late
+	[[ $stderr == *"is in the configuration"* ]]
+	# a reload changes its settings, without a gap
+	sgk_conf "[gate \"late\"]
+	cgroup=$c
+	errno-waiting=ENETDOWN"
+	reload
+	[ "$(run_in "$c" tcp 192.0.2.3 80)" = ENETDOWN ]
+	sgk_conf
+	reload
+	gate_is late ""
+	[ "$(links "$c")" = 0 ]
+	gate_is gated attached
+	rmdir "$SGK_CGROUP2$c"
+}
+
+@test "a reload of a bad file changes nothing and says why" {
+	sgk_conf "[gate \"never\"]
+	cgroup=/$SGK_GATE
+	colour=blue"
+	reload
+	grep -q "not reloaded.*$SGK_CONF:.*colour" "$SGK_DIR/log"
+	gate_is never ""
+	gate_is gated attached
+	expect EAGAIN tcp 192.0.2.3 80
+	expect ok tcp 192.0.2.2 80
+	sgk_conf
+	reload
+}
+
+@test "a killed daemon leaves its gates standing, late heartbeat or not; the next one adopts them and sees what changed" {
+	local c=/$SGK_GATE-open before after
+	mkdir "$SGK_CGROUP2$c"
+	sagate attach "$c" --name open --set stale=open
+	spd add dst 192.0.2.5/32 action allow
+	in_force "clear policy-allow" udp 192.0.2.5:80
+	before=$(bpftool -j link show pinned "$SGK_PIN/gate/gated/connect4" | jq .id)
+	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	# the frozen mirror still answers
+	expect EACCES tcp 192.0.2.4 80
+	expect ok udp 192.0.2.2 80
+	sleep 5.2 # the heartbeat becomes late: time itself is the condition
+	expect EACCES tcp 192.0.2.4 80
+	expect EAGAIN tcp 192.0.2.3 80
+	[ "$(run_in "$c" tcp 192.0.2.4 80)" = EACCES ]
+	[ "$(run_in "$c" udp 192.0.2.2 80)" = ok ]
+	run -1 --separate-stderr sagate status
+	[[ $stderr == *"$SGK_SOCKET"* ]]
+	# meanwhile the SPD changes: the next daemon must see it
+	spd delete dst 192.0.2.4/32
+	spd add dst 192.0.2.6/32 action block
+	sgk_daemon_start
+	after=$(bpftool -j link show pinned "$SGK_PIN/gate/gated/connect4" | jq .id)
+	[ "$before" = "$after" ]
+	gate_is gated attached
+	gate_is open attached
+	[ "$(sagate show gates --json | jq -r '.[] | select(.name == "open") | .settings.stale')" = open ]
+	expect ok udp 192.0.2.4 80
+	expect EACCES udp 192.0.2.6 80
+	expect EAGAIN tcp 192.0.2.3 80
+	spd delete dst 192.0.2.6/32
+	spd add dst 192.0.2.4/32 action block
+	in_force "deny policy-block" udp 192.0.2.4:80
+	sagate detach open
+	rmdir "$SGK_CGROUP2$c"
+}
+
+# in_b ADDR: a datagram of the gate's process in the peer's namespace.
+in_b() {
+	# shellcheck disable=SC2016 # expanded inside
+	sh -c 'echo $$ >"$1/cgroup.procs"; exec nsenter --net="/run/netns/$2" -- "$3" udp "$4" 80' \
+		sh "$SGK_CGROUP2/$SGK_GATE" "$SGK_B" "$SGK_WAYS" "$1" | cut -d ' ' -f 1
+}
+
+@test "a namespace that nobody mirrors: stale=closed refuses, stale=open lets pass; loopback passes" {
+	local before
+	before=$(counters gated)
+	[ "$(in_b 192.0.2.1)" = EAGAIN ]
+	[ "$(in_b 127.0.0.1)" = ok ]
+	[[ "$(difference "$before" "$(counters gated)")" == *reasons.no-space=1* ]]
+	sagate attach "/$SGK_GATE" --name gated --set stale=open
+	before=$(counters gated)
+	[ "$(in_b 192.0.2.1)" = ok ]
+	[[ "$(difference "$before" "$(counters gated)")" == *reasons.stale-open=1* ]]
+	sagate attach "/$SGK_GATE" --name gated
+	[ "$(in_b 192.0.2.1)" = EAGAIN ]
+}

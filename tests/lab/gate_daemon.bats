@@ -1,0 +1,225 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# gate_daemon.bats: the daemon dies, stops, comes back, reloads, looks after
+# another network namespace; an IKE daemon inside a gate; sagate run. Nothing
+# that must be protected leaves in clear meanwhile.
+#
+#   make build/sagate build/tests/probe
+#   tests/lab/vm --kernel 6.12 -- bats tests/lab/gate_daemon.bats
+
+bats_require_minimum_version 1.5.0
+export GATE_MODE=${LAB_GATE_MODE:-reject}
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/peers.sh"
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/gate.sh"
+
+setup_file() {
+	export LAB_RETRANSMIT_TRIES=6
+	sysctl -qw net.core.xfrm_larval_drop=1
+	lab_up
+	lab_charon_start a b
+	lab_serve_start 80
+	lab_capture_start
+	gate_up
+}
+
+teardown_file() {
+	gate_down
+	lab_down
+}
+
+teardown() {
+	lab_stop_pidfile "$LAB_DIR/loop.pid" TERM 5
+	[ -n "$BATS_TEST_COMPLETED" ] || { gate_story || :; gate_mend || :; }
+}
+
+say() { echo "# $(uname -r): $*" >&3; }
+
+goes_through() { gated "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 20 | jq -e '.echoed == 1'; }
+
+# A program in the gate that connects and sends again and again, whatever it is
+# told; its answers are in loop.out.
+loop_start() {
+	# shellcheck disable=SC2016 # expanded inside
+	lab_spawn "$LAB_DIR/loop.out" sh -c 'echo $$ >/sys/fs/cgroup/gated/cgroup.procs
+		exec nsenter --net=/run/netns/a -- bash -c "while :; do
+			$1 tcp 192.0.2.2 80 --for 0; $1 udp 192.0.2.2 80 --for 0 --wait 1; done"' \
+		sh "$LAB_PROBE" >"$LAB_DIR/loop.pid"
+	loop_goes_on
+}
+
+# Asked at least four times more from now on.
+loop_goes_on() { lab_wait_until 30 loop_longer $(($(wc -l <"$LAB_DIR/loop.out") + 4)); }
+loop_longer() { [ "$(wc -l <"$LAB_DIR/loop.out")" -ge "$1" ]; }
+
+# Ends it. Prints how many calls passed.
+loop_stop() {
+	lab_stop_pidfile "$LAB_DIR/loop.pid" TERM 5
+	grep '^{.*}$' "$LAB_DIR/loop.out" | jq -s 'map(select(.ok)) | length'
+}
+
+# id, attachment and counters of the gate, for comparison.
+gate_identity() { sagate show gates --json | jq -c '.[] | select(.name == "gated") | [.cgroup_id, .state, .settings.mode]'; }
+
+@test "a killed daemon: its verdicts stand, then what is protected waits and what is clear passes; stale=open passes" {
+	local identity before
+	gate_lab
+	mkdir -p /sys/fs/cgroup/open
+	sagate attach /open --name open --set stale=open
+	gated "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 60
+	gate_mark
+	identity=$(gate_identity)
+	before=$(gate_counter .verdicts.protected)
+	gate_daemon_kill
+	gate_passes tcp 192.0.2.2 80 --echo
+	lab_wait_until 20 gate_refused EAGAIN tcp 192.0.2.2 80
+	gate_refused EAGAIN udp 192.0.2.2 80
+	gate_passes tcp 2001:db8::2 80 --echo
+	lab_run_in_gate open a "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 0
+	gate_daemon_start
+	gate_passes tcp 192.0.2.2 80 --echo
+	[ "$(gate_identity)" = "$identity" ]
+	[ "$(gate_counter .verdicts.protected)" -ge $((before + 2)) ]
+	[ "$(gate_counter .reasons.stale)" -ge 2 ]
+	# what passed in clear is IPv6, nothing else
+	[ "$(lab_capture_show capture "($(lab_capture_filter plain)) and ip and not host 192.0.2.99" | wc -l)" = 0 ]
+	[ "$(lab_capture_show capture "($(lab_capture_filter plain)) and ip6" | wc -l)" -ge 6 ]
+	sagate detach open
+	rmdir /sys/fs/cgroup/open
+}
+
+@test "a restart of daemon and IKE daemon: what was required is never in clear" {
+	gate_lab
+	gate_mark
+	lab_charon_stop a
+	gate_daemon_kill
+	loop_start
+	gate_daemon_start
+	sagate show requirements
+	[ "$(sagate show requirements --json | jq length)" = 1 ]
+	loop_goes_on
+	gate_daemon_stop
+	loop_goes_on
+	gate_daemon_start
+	loop_goes_on
+	rm -f "$LAB_DIR/a/conf.d"/*.conf
+	lab_charon_start a
+	lab_wait_until 30 gate_ike_up
+	loop_goes_on
+	say "$(wc -l <"$LAB_DIR/loop.out") calls while both were restarted"
+	[ "$(loop_stop)" = 0 ]
+	[ "$(gate_plain)" = 0 ]
+	lab_load a
+	gate_reload
+	lab_wait_until 60 goes_through
+	[ "$(gate_plain)" = 0 ]
+	lab_capture_proves
+	gate_fresh
+}
+
+@test "a daemon that comes back to an IKE daemon with nothing loaded: what was required stays required" {
+	gate_lab
+	gate_daemon_stop
+	lab_charon_stop a
+	rm -f "$LAB_DIR/a/conf.d"/*.conf
+	lab_charon_start a
+	gate_daemon_start
+	gate_mark
+	lab_wait_until 40 gate_up_for 18 # longer than REQUIREMENT_LINGER_NS
+	gate_waits
+	for _ in 1 2 3 4; do
+		gated "$LAB_PROBE" udp 192.0.2.2 80 --for 0 || :
+	done
+	[ "$(gate_moved verdicts.clear)" = 0 ]
+	[ "$(gate_plain)" = 0 ]
+	lab_load a
+	gate_reload
+	lab_wait_until 60 goes_through
+	[ "$(gate_plain)" = 0 ]
+	gate_fresh
+}
+
+gate_up_for() { [ "$(gate_look | jq ".uptime_s >= $1")" = true ]; }
+gate_waits() { [[ "$(gate_explain tcp 192.0.2.2:80)" == "wait "* ]]; }
+gate_ike_up() { [ "$(gate_look | jq '.spaces[0].ike.up')" = true ]; }
+gate_log_has() { grep -q "$1" "$GATE_DIR/log"; }
+
+@test "a reload without a gap; a broken configuration changes nothing" {
+	gate_lab
+	lab_link_cut
+	gate_mark
+	loop_start
+	gate_conf '[require "all-of-b"]
+	to=192.0.2.2/32'
+	gate_reload
+	lab_wait_until 10 gate_requires all-of-b
+	loop_goes_on
+	echo "no-such-key=1" >>"$GATE_DIR/sagate.conf"
+	gate_reload
+	lab_wait_until 10 gate_log_has "is not reloaded"
+	gate_requires all-of-b
+	loop_goes_on
+	[ "$(loop_stop)" = 0 ]
+	[ "$(gate_plain)" = 0 ]
+	lab_link_mend
+	gate_conf ""
+	gate_reload
+}
+
+gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$1\")"; }
+
+@test "run: the command's exit status, its own gate, and nothing left behind" {
+	gate_lab
+	gate_mark
+	run -7 sagate run -- sh -c 'exit 7'
+	lab_link_cut
+	run -3 --separate-stderr sagate run --name once -- "$LAB_PROBE" tcp 192.0.2.2 80 --for 0
+	[ "$(jq -c .errnos <<<"$output")" = '{"EAGAIN":1}' ]
+	run -3 --separate-stderr sagate explain tcp 192.0.2.2:80
+	lab_link_mend
+	run -0 --separate-stderr sagate run -- "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 60
+	[ "$(jq .echoed <<<"$output")" = 1 ]
+	run -0 --separate-stderr sagate explain tcp 192.0.2.2:80
+	run -127 sagate run -- /no/such/program
+	[ "$(sagate show gates --json | jq -c '[.[].name]')" = '["gated"]' ]
+	[ -z "$(ls -d /sys/fs/cgroup/sagate-run-* 2>/dev/null)" ]
+	[ "$(ls /sys/fs/bpf/sagate/gate)" = gated ]
+	[ "$(gate_plain)" = 0 ]
+}
+
+@test "an IKE daemon in a gate can negotiate; another program's IKE port cannot be used so" {
+	gate_lab
+	gate_mark
+	# the other hosts are not mirrored: stale=open lets them be
+	sagate attach / --name root --set stale=open
+	lab_link_cut
+	run -3 --separate-stderr lab_exec a "$LAB_PROBE" udp 192.0.2.2 500 --for 0
+	lab_link_mend
+	lab_exec a "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 60
+	[ "$(sagate show gates --json | jq '.[] | select(.name == "root") | .counters.reasons["ike-daemon"] >= 1')" = true ]
+	sagate detach root
+	[ "$(gate_plain)" = 0 ]
+}
+
+@test "a daemon outside looks after a network namespace: gate and clients in it, the daemon not" {
+	gate_lab
+	gate_down
+	GATE_NETNS=/proc/self/ns/net GATE_VICI=$LAB_DIR/nobody GATE_EXTRA="[space \"a\"]
+	netns=/run/netns/a
+	vici=unix://$LAB_DIR/a/vici" gate_up
+	lab_wait_until 20 inside_knows
+	gate_mark
+	gate_refused EAGAIN tcp 192.0.2.2 80
+	lab_wait_until 60 goes_through
+	[ "$(sagate show negotiations --json | jq -c '.[0] | [.space, .child, .state]')" = '["a","lab/net","established"]' ]
+	[ "$(gate_plain)" = 0 ]
+	[ "$(gate_syn)" = 0 ]
+	# the daemon's own namespace has nothing to protect
+	run -0 "$SAGATE" -s "$GATE_SOCKET" explain tcp 127.0.0.1:80
+	lab_capture_proves
+}
+
+inside_knows() { [ "$(gate_look | jq '.spaces[] | select(.name == "a") | .ike.children')" = 1 ]; }

@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# mirror.bats: real SAs and policies, made by hand, and what the mirror has of
+# them; and the unit tests that ask the kernel, on this one.
+
+bats_require_minimum_version 1.5.0
+# shellcheck source-path=SCRIPTDIR source=peers.sh
+. "$BATS_TEST_DIRNAME/peers.sh"
+# shellcheck source-path=SCRIPTDIR source=gate.sh
+. "$BATS_TEST_DIRNAME/gate.sh"
+
+# Algorithm and key of SAs that protect nothing but tests.
+AEAD="aead rfc4106(gcm(aes)) 0x0102030405060708090a0b0c0d0e0f1011121314 128"
+
+setup_file() {
+	lab_up
+	gate_up --mode reject
+}
+
+teardown_file() {
+	gate_down
+	lab_down
+}
+
+setup() {
+	xfrm state flush
+	xfrm policy flush
+	xfrm policy setdefault in accept fwd accept out accept
+}
+
+xfrm() { lab_exec a ip xfrm "$@"; }
+
+add_sa() { # SPI REQID [MORE...]
+	local spi=$1 reqid=$2
+	shift 2
+	# shellcheck disable=SC2086 # several words
+	xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi "$spi" reqid "$reqid" \
+		mode transport $AEAD "$@"
+}
+
+add_trap() { # REQID [MORE...]
+	local reqid=$1
+	shift
+	xfrm policy add src 192.0.2.1/32 dst 192.0.2.2/32 dir out "$@" \
+		tmpl proto esp reqid "$reqid" mode transport
+}
+
+# SPIs as both sides have them.
+kernel_spis() { xfrm state list | sed -n 's/.*spi \(0x[0-9a-f]*\).*/\1/p' | sort; }
+mirror_spis() { sagate show sad --json | jq -r '.[].spi' | sort; }
+same_spis() { [ "$(kernel_spis)" = "$(mirror_spis)" ]; }
+mirror_is() { [ "$(sagate show sad --json | jq length)" = "$1" ]; }
+
+@test "an SA is in the mirror when it is added, and gone when it is deleted, flushed or expired" {
+	add_trap 7
+	lab_wait_until 5 gate_explains "wait no-sa" tcp 192.0.2.2:80
+	add_sa 0x1001 7
+	lab_wait_until 5 gate_explains "protected sa" tcp 192.0.2.2:80
+	add_sa 0x1002 8
+	lab_wait_until 5 same_spis
+	mirror_is 2
+	xfrm state delete src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1001
+	lab_wait_until 5 gate_explains "wait no-sa" tcp 192.0.2.2:80
+	add_sa 0x1003 7
+	lab_wait_until 5 gate_explains "protected sa" tcp 192.0.2.2:80
+	xfrm state flush
+	lab_wait_until 5 gate_explains "wait no-sa" tcp 192.0.2.2:80
+	mirror_is 0
+	add_sa 0x1004 7 limit time-hard 3
+	lab_wait_until 5 gate_explains "protected sa" tcp 192.0.2.2:80
+	lab_wait_until 10 gate_explains "wait no-sa" tcp 192.0.2.2:80
+	mirror_is 0
+}
+
+@test "an SA without keys counts for nothing" {
+	add_trap 7
+	xfrm state allocspi src 192.0.2.1 dst 192.0.2.2 proto esp reqid 7 mode transport min 0x2000 max 0x2fff
+	add_sa 0x1001 8
+	lab_wait_until 5 mirror_is 1
+	gate_explains "wait no-sa" tcp 192.0.2.2:80
+}
+
+@test "the template's spi, the marks and the selector decide as the kernel has them" {
+	xfrm policy add src 192.0.2.1/32 dst 192.0.2.2/32 dir out \
+		tmpl proto esp spi 0x1002 reqid 7 mode transport
+	add_sa 0x1001 7
+	lab_wait_until 5 gate_explains "wait sa-spi" tcp 192.0.2.2:80
+	add_sa 0x1002 7 sel src 192.0.2.1/32 dst 192.0.2.2/32 proto tcp dport 80
+	lab_wait_until 5 gate_explains "protected sa" tcp 192.0.2.2:80
+	gate_explains "wait sa-selector" tcp 192.0.2.2:81
+	gate_explains "wait sa-selector" udp 192.0.2.2:80
+}
+
+@test "a policy is in the mirror when it is added, changed, deleted, flushed or expired" {
+	gate_explains "clear no-policy" tcp 192.0.2.2:80
+	xfrm policy add src 192.0.2.1/32 dst 192.0.2.2/32 dir out action block
+	lab_wait_until 5 gate_explains "deny policy-block" tcp 192.0.2.2:80
+	xfrm policy update src 192.0.2.1/32 dst 192.0.2.2/32 dir out action allow
+	lab_wait_until 5 gate_explains "clear policy-allow" tcp 192.0.2.2:80
+	xfrm policy delete src 192.0.2.1/32 dst 192.0.2.2/32 dir out
+	lab_wait_until 5 gate_explains "clear no-policy" tcp 192.0.2.2:80
+	add_trap 7 priority 5
+	lab_wait_until 5 gate_explains "wait no-sa" tcp 192.0.2.2:80
+	xfrm policy flush
+	lab_wait_until 5 gate_explains "clear no-policy" tcp 192.0.2.2:80
+	xfrm policy add src 192.0.2.1/32 dst 192.0.2.2/32 dir out action block limit time-hard 3
+	lab_wait_until 5 gate_explains "deny policy-block" tcp 192.0.2.2:80
+	lab_wait_until 10 gate_explains "clear no-policy" tcp 192.0.2.2:80
+	xfrm policy setdefault out block
+	lab_wait_until 5 gate_explains "deny default-block" tcp 192.0.2.2:80
+	gate_explains "clear noxfrm-device" tcp 127.0.0.1:80
+}
+
+@test "two thousand SAs in one burst: the mirror has each of them, and none after the flush" {
+	local i
+	for i in $(seq 4096 6095); do
+		printf 'xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x%x reqid %d mode transport %s\n' \
+			"$i" "$i" "$AEAD"
+	done >"$BATS_TEST_TMPDIR/burst"
+	lab_exec a ip -batch "$BATS_TEST_TMPDIR/burst"
+	lab_wait_until 30 mirror_is 2000
+	same_spis
+	xfrm state flush
+	lab_wait_until 10 mirror_is 0
+	[ "$(sagate status --json | jq '.spaces[0].synced')" = true ]
+}
+
+@test "keys are nowhere in what sagate shows or logs, nor in its memory after the SA is gone" {
+	add_sa 0x1001 7
+	lab_wait_until 5 mirror_is 1
+	run ! grep -qi "0102030405060708090a" "$GATE_DIR/log"
+	run ! grep -qi "0102030405060708090a" <(sagate show sad --json)
+	# the key's bytes themselves, in the daemon's writable memory
+	run ! key_in_memory "$(cat "$GATE_DIR/pid")"
+}
+
+# key_in_memory PID: whether 16 bytes of the key stand anywhere in its heap or stack.
+key_in_memory() {
+	local range from to
+	while read -r range _; do
+		from=$((16#${range%-*})) to=$((16#${range#*-}))
+		dd if="/proc/$1/mem" bs=4096 skip=$((from / 4096)) count=$(((to - from) / 4096)) 2>/dev/null |
+			LC_ALL=C grep -qaP '\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10' && return 0
+	done < <(grep -E 'rw-p.*(\[heap\]|\[stack\]| 0 *$)' "/proc/$1/maps")
+	return 1
+}
+
+@test "the unit tests that ask the kernel pass on this one" {
+	local test
+	for test in decide/test_decide mirror/test_mirror; do
+		echo "# $test" >&3
+		timeout 300 "$lab_repo/build/tests/unit/$test" >"$BATS_TEST_TMPDIR/log" 2>&1 </dev/null || {
+			cat "$BATS_TEST_TMPDIR/log"
+			return 1
+		}
+	done
+}

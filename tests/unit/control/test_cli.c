@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The command line against a scripted daemon: what it prints, sends, and ends with. */
+/* needs: loader/cmd.c loader/cmd_args.c loader/cmd_attach.c loader/cmd_daemon.c */
+/* needs: loader/cmd_detach.c loader/cmd_doctor.c loader/cmd_doctor_local.c */
+/* needs: loader/cmd_explain.c loader/cmd_help.c loader/cmd_run.c loader/cmd_run_cgroup.c */
+/* needs: loader/cmd_run_child.c loader/cmd_show.c loader/cmd_status.c loader/cmd_version.c */
+/* needs: loader/cmd_watch.c loader/client.c loader/render.c loader/render_checks.c */
+/* needs: loader/render_event.c loader/render_explain.c loader/render_lists.c */
+/* needs: loader/render_metrics.c loader/render_status.c loader/config.c */
+/* needs: loader/config_check.c loader/config_key.c loader/config_parse.c */
+/* needs: loader/config_section.c loader/config_settings.c loader/config_value.c */
+/* needs: loader/control.c loader/control_client.c loader/control_listen.c */
+/* needs: loader/control_queue.c loader/control_request.c loader/json_util.c */
+/* needs: loader/units.c loader/cgroup.c loader/netns.c loader/error.c loader/log.c */
+#include "cli.h"
+
+static void a_bad_line_is_usage_and_names_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *args[8];
+		const char *error;
+	} rows[] = {
+		{{"sagate", NULL}, "no command"},
+		{{"sagate", "atach", NULL}, "atach: no such command"},
+		{{"sagate", "attach", NULL}, "attach needs CGROUP"},
+		{{"sagate", "attach", "/a", "/b", NULL}, "/b: one argument too many"},
+		{{"sagate", "attach", "/a", "--nam", "x", NULL}, "--nam: no such option"},
+		{{"sagate", "attach", "/a", "--name", NULL}, "--name needs NAME"},
+		{{"sagate", "attach", "/a", "--name", "a/b", NULL}, "--name a/b: expected"},
+		{{"sagate", "attach", "/a", "--mode", "hold", NULL}, "modes audit and reject"},
+		{{"sagate", "attach", "/a", "--set", "mode", NULL}, "expected KEY=VALUE"},
+		{{"sagate", "attach", "/a", "--set", "x=y", NULL}, "x: no such setting"},
+		{{"sagate", "attach", "/a", "--mode", "audit", "--set", "mode=audit", NULL},
+		 "twice"},
+		{{"sagate", "run", NULL}, "run needs COMMAND"},
+		{{"sagate", "run", "--json", "--", "true", NULL}, "run takes no --json"},
+		{{"sagate", "show", "holds", NULL}, "expected one of gates|spaces|spd|sad"},
+		{{"sagate", "explain", "tcp", NULL}, "explain needs PROTO DST"},
+		{{"sagate", "explain", "tpc", "::1", NULL}, "tpc"},
+		{{"sagate", "explain", "tcp", "x.example:1", NULL}, "x.example:1"},
+		{{"sagate", "explain", "tcp", "::1", "--mark", "-1", NULL}, "--mark -1: expected"},
+		{{"sagate", "status", "--metrics", "--json", NULL}, "two forms"},
+		{{"sagate", "help", "x", NULL}, "x: no such command"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct result *r = cli(rows[i].args);
+
+		EXIT(r, 2);
+		if (!strstr(r->out[0] ? r->out : r->err, rows[i].error))
+			fail_msg("row %zu: %s%s", i, r->out, r->err);
+	}
+}
+
+static void errors_are_json_with_json(void **state)
+{
+	struct result *r;
+	json_t *o;
+
+	(void)state;
+	r = cli(ARGS("-s", "/nonexistent", "status", "--json"));
+	EXIT(r, 1);
+	o = only_json(r);
+	assert_string_equal(json_get_text(json_object_get(o, "error"), "code"), "no-daemon");
+	json_decref(o);
+	r = cli(ARGS("attach", "--json", "--frob"));
+	EXIT(r, 2);
+	o = only_json(r);
+	assert_string_equal(json_get_text(json_object_get(o, "error"), "code"), "usage");
+	json_decref(o);
+	r = cli(ARGS("-s", sock, "attach", "/x", "--name", "refused", "--json"));
+	EXIT(r, 1);
+	o = only_json(r);
+	assert_string_equal(json_get_text(json_object_get(o, "error"), "code"), "no-such-cgroup");
+	json_decref(o);
+	r = cli(ARGS("-s", sock, "attach", "/x", "--name", "refused"));
+	EXIT(r, 1);
+	assert_string_equal(r->out, "");
+	assert_string_equal(r->err, "sagate: no cgroup here\n");
+}
+
+static void attach_sends_what_was_asked(void **state)
+{
+	static const char *const names[][2] = {
+		{"/system.slice/pay.service", "pay.service"},
+		{"/a/getty@tty1.service/", "getty-tty1.service"},
+		{"/", "root"},
+		{"/a/--.x y", "x-y"},
+	};
+	char request[1024], expected[256];
+	struct result *r;
+
+	(void)state;
+	r = cli(ARGS("attach", "-s", sock, "--mode=audit", "/x/y", "--set", "stale=open"));
+	EXIT(r, 0);
+	assert_string_equal(r->out, "gate y: attached to /x/y\n");
+	last_request(request, sizeof(request));
+	assert_string_equal(request, "{\"args\":{\"cgroup\":\"/x/y\",\"name\":\"y\",\"settings\":{"
+				     "\"mode\":\"audit\",\"stale\":\"open\"},\"transient\":false},"
+				     "\"command\":\"attach\"}");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		EXIT(cli(ARGS("-s", sock, "attach", "--", names[i][0])), 0);
+		last_request(request, sizeof(request));
+		snprintf(expected, sizeof(expected), "\"name\":\"%s\"", names[i][1]);
+		HAS(request, expected);
+	}
+	EXIT(cli(ARGS("-s", sock, "detach", "y")), 0);
+	last_request(request, sizeof(request));
+	assert_string_equal(request, "{\"args\":{\"name\":\"y\"},\"command\":\"detach\"}");
+}
+
+static void status_is_shown_for_people_and_as_it_came(void **state)
+{
+	struct result *r = cli(ARGS("-s", sock, "status"));
+	json_t *o, *expected = json_loads(status_json, 0, NULL);
+
+	(void)state;
+	EXIT(r, 0);
+	HAS(r->out, "sagate 0.1.0: unhealthy, pid 7, up 1h 1m\n");
+	HAS(r->out, "space blue is?[31m stale");
+	HAS(r->out, "SPACE  SYNCED        POLICIES");
+	HAS(r->out, "host   no (overrun)  3 ");
+	HAS(r->out, "negotiations: 3 started, 2 established, 1 failed, 0 active\n");
+	assert_null(strchr(r->out, '\033'));
+	r = cli(ARGS("-s", sock, "status", "--json"));
+	o = only_json(r);
+	assert_true(json_equal(o, expected));
+	json_decref(o);
+	json_decref(expected);
+}
+
+static void metrics_are_prometheus_text(void **state)
+{
+	struct result *r = cli(ARGS("-s", sock, "status", "--metrics"));
+
+	(void)state;
+	EXIT(r, 0);
+	HAS(r->out, "# TYPE sagate_gate_refused_total counter\n"
+		    "sagate_gate_refused_total{gate=\"a\\\"b\\\\c\\n\"} 5\n");
+	HAS(r->out, "sagate_verdicts_total{gate=\"a\\\"b\\\\c\\n\",verdict=\"protected\"} 10\n");
+	HAS(r->out, "sagate_reasons_total{gate=\"a\\\"b\\\\c\\n\",reason=\"no-sa\"} 5\n");
+	HAS(r->out, "sagate_space_synced{space=\"host\"} 0\n");
+	HAS(r->out, "sagate_space_last_sync_seconds{space=\"host\"} 1.25\n");
+	HAS(r->out, "sagate_info{version=\"0.1.0\",abi=\"1\"} 1\n");
+	HAS(r->out, "sagate_negotiations_started_total 3\n");
+	for (char *line = strtok(r->out, "\n"); line; line = strtok(NULL, "\n"))
+		if (strncmp(line, "# HELP sagate_", 14) && strncmp(line, "# TYPE sagate_", 14) &&
+		    strncmp(line, "sagate_", 7))
+			fail_msg("no sample: %s", line);
+}
+
+static void lists_are_tables_that_bear_missing_fields(void **state)
+{
+	struct result *r = cli(ARGS("-s", sock, "show", "spd", "--space", "blue"));
+	char request[256];
+
+	(void)state;
+	EXIT(r, 0);
+	HAS(r->out, "SPACE  SRC          DST          PROTO  SPORT  DPORT  DIR  PRIORITY");
+	HAS(r->out,
+	    "-      10.0.0.1/32  10.0.0.2/32  *      *      80     out  7         9      allow   "
+	    "esp/tunnel reqid 1 10.0.0.1 → 10.0.0.2 spi 0x01 optional\n");
+	HAS(r->out, "\n-      -            -            *      *      *      -    ");
+	last_request(request, sizeof(request));
+	assert_string_equal(
+		request, "{\"args\":{\"space\":\"blue\",\"what\":\"spd\"},\"command\":\"show\"}");
+	EXIT(cli(ARGS("-s", sock, "show", "sad")), 0);
+	last_request(request, sizeof(request));
+	HAS(request, "\"space\":null");
+}
+
+static void explain_ends_with_the_verdict(void **state)
+{
+	static const struct {
+		const char *mark;
+		int status;
+	} rows[] = {{"0", 0}, {"1", 0}, {"2", 3}, {"0x3", 4}, {"4", 1}};
+	char request[512];
+	struct result *r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		EXIT(cli(ARGS("-s", sock, "explain", "tcp", "[::1]:443", "--mark", rows[i].mark)),
+		     rows[i].status);
+		EXIT(cli(ARGS("-s", sock, "explain", "tcp", "::1", "--json", "--mark",
+			      rows[i].mark)),
+		     rows[i].status);
+	}
+	r = cli(ARGS("-s", sock, "explain", "tcp", "[::1]:443", "--mark", "2", "--from", "[::2]:5",
+		     "--dev", "lo", "--gate", "g"));
+	HAS(r->out, "wait (no-sa): no SA to that address");
+	HAS(r->out, "  flow         tcp → [::1]:443\n");
+	HAS(r->out, "esp/tunnel reqid 3: no usable SA: no-sa\n");
+	HAS(r->out, "  requirement  dc2\n");
+	HAS(r->out, "  negotiation  failed: peer is away\n");
+	last_request(request, sizeof(request));
+	HAS(request, "\"dev\":\"lo\",\"dport\":443,\"dst\":\"::1\",\"gate\":\"g\",\"ifindex\":1,"
+		     "\"mark\":2,\"netns\":");
+	HAS(request, "\"proto\":6,\"sport\":5,\"src\":\"::2\"}");
+	r = cli(ARGS("-s", sock, "explain", "tcp", "::1", "--dev", "no-such-device"));
+	EXIT(r, 1);
+	HAS(r->err, "no such device");
+	EXIT(cli(ARGS("-s", sock, "explain", "tcp", "::1", "--netns", "no-such-netns")), 1);
+}
+
+/* Lines come while it runs, not when it ends. */
+static void watch_prints_each_event_at_once(void **state)
+{
+	static struct result r;
+	char *line;
+	json_t *o;
+
+	(void)state;
+	for (int json = 0; json < 2; json++) {
+		start(&r, json ? ARGS("-s", sock, "watch", "--json") : ARGS("-s", sock, "watch"));
+		for (int n = 0; n < 1000 && lseek(r.out_fd, 0, SEEK_END) < 500; n++)
+			usleep(10000);
+		kill(r.pid, SIGKILL);
+		finish(&r);
+		line = strtok(r.out, "\n");
+		if (json) {
+			o = json_loads(line, 0, NULL);
+			assert_string_equal(json_get_text(o, "event"), "verdict");
+			json_decref(o);
+		} else {
+			assert_string_equal(line, "03:04:05 verdict     wait no-sa  tcp 10.0.0.1 → "
+						  "10.0.0.2:80  gate g curl[42] EAGAIN");
+		}
+	}
+}
+
+static void watch_ends_with_the_daemon(void **state)
+{
+	static struct result r;
+
+	(void)state;
+	start(&r, ARGS("-s", sock, "watch"));
+	for (int n = 0; n < 1000 && lseek(r.out_fd, 0, SEEK_END) < 10; n++)
+		usleep(10000);
+	stop_daemon(NULL);
+	finish(&r);
+	start_daemon(NULL);
+	EXIT(&r, 1);
+	HAS(r.err, "went away");
+}
+
+static void doctor_joins_its_own_findings_and_the_daemons(void **state)
+{
+	struct result *r = cli(ARGS("-s", sock, "doctor", "--json", "-c", "/nonexistent.conf"));
+	const json_t *one;
+	json_t *o = only_json(r);
+	int seen = 0;
+	size_t i;
+
+	(void)state;
+	EXIT(r, 1); /* that configuration is not there */
+	assert_false(json_get_bool(o, "ok"));
+	json_array_foreach(json_get_array(o, "checks"), i, one) {
+		const char *check = json_get_text(one, "check");
+		const char *status = json_get_text(one, "status");
+
+		assert_non_null(json_get_text(one, "message"));
+		seen += !strcmp(check, "configuration") && !strcmp(status, "fail");
+		seen += !strcmp(check, "daemon") && !strcmp(status, "ok");
+		seen += !strcmp(check, "x") && !strcmp(status, "warn");
+	}
+	assert_int_equal(seen, 3);
+	json_decref(o);
+	r = cli(ARGS("-s", sock, "doctor", "-c", "/nonexistent.conf"));
+	EXIT(r, 1);
+	HAS(r->out, "fail  configuration   /nonexistent.conf: cannot open");
+}
+
+static void what_goes_wrong_with_the_daemon_is_said_in_words(void **state)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	static const struct {
+		const char *answer, *error;
+	} rows[] = {
+		{"{\"resu", "went away before its answer was whole"},
+		{"", "went away before its answer was whole"},
+		{"hello\n", "is no daemon of sagate"},
+		{"{}\n", "neither a result nor an error"},
+		{"{\"error\":{}}\n", "did not say why"},
+	};
+	static struct result r;
+	char request[256];
+
+	(void)state;
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/bad", dir);
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	EXIT(cli(ARGS("-s", sa.sun_path, "status")), 1); /* nobody listens */
+	assert_int_equal(listen(listener, 5), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		start(&r, ARGS("-s", sa.sun_path, "status"));
+		fd = accept(listener, NULL, NULL);
+		assert_true(recv(fd, request, sizeof(request), 0) > 0);
+		assert_true(send(fd, rows[i].answer, strlen(rows[i].answer), 0) >= 0);
+		close(fd);
+		finish(&r);
+		EXIT(&r, 1);
+		HAS(r.err, rows[i].error);
+	}
+	close(listener);
+	unlink(sa.sun_path);
+}
+
+static void the_daemon_gets_its_configuration(void **state)
+{
+	char path[96];
+	struct result *r;
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	f = fopen(path, "w");
+	fputs("[gate \"g\"]\ncgroup=/g\n", f);
+	fclose(f);
+	r = cli(ARGS("daemon", "-c", path));
+	EXIT(r, 0);
+	HAS(r->out, "/run/sagate/control.sock ");
+	HAS(r->out, "/conf 1\n");
+	HAS(cli(ARGS("-s", "/other", "daemon", "-c", path))->out, "/other ");
+	f = fopen(path, "a");
+	fputs("[gate \"h\"]\ncgroup=/h\n", f);
+	fclose(f);
+	r = cli(ARGS("daemon", "-c", path));
+	EXIT(r, 1);
+	assert_string_equal(r->err, "sagate: it does not start\n");
+	f = fopen(path, "a");
+	fputs("hello\n", f);
+	fclose(f);
+	r = cli(ARGS("daemon", "-c", path));
+	EXIT(r, 1);
+	HAS(r->err, "/conf:5: expected KEY=VALUE");
+	assert_string_equal(r->out, "");
+	EXIT(cli(ARGS("daemon", "-c", "/nonexistent")), 1);
+	unlink(path);
+}
+
+static void help_and_completion_come_from_the_table(void **state)
+{
+	struct result *r = cli(ARGS("--help"));
+
+	(void)state;
+	EXIT(r, 0);
+	for (size_t i = 0; cli_commands[i]; i++)
+		HAS(r->out, cli_commands[i]->name);
+	for (size_t i = 0; cli_commands[i]; i++)
+		EXIT(cli(ARGS("help", cli_commands[i]->name)), 0);
+	r = cli(ARGS("run", "--help"));
+	EXIT(r, 0);
+	HAS(r->out, "usage: sagate [-s PATH] run [--name NAME] [--mode MODE] [--set KEY=VALUE]… -- "
+		    "COMMAND…");
+	r = cli(ARGS("--version"));
+	EXIT(r, 0);
+	HAS(r->out, "sagate " SAGATE_VERSION " (ABI ");
+	r = cli(ARGS("help", "--completion", "bash"));
+	EXIT(r, 0);
+	HAS(r->out,
+	    "\tshow) words='gates spaces spd sad requirements negotiations --space --json' ;;");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_bad_line_is_usage_and_names_what_is_wrong),
+		cmocka_unit_test(errors_are_json_with_json),
+		cmocka_unit_test(attach_sends_what_was_asked),
+		cmocka_unit_test(status_is_shown_for_people_and_as_it_came),
+		cmocka_unit_test(metrics_are_prometheus_text),
+		cmocka_unit_test(lists_are_tables_that_bear_missing_fields),
+		cmocka_unit_test(explain_ends_with_the_verdict),
+		cmocka_unit_test(watch_prints_each_event_at_once),
+		cmocka_unit_test(watch_ends_with_the_daemon),
+		cmocka_unit_test(doctor_joins_its_own_findings_and_the_daemons),
+		cmocka_unit_test(what_goes_wrong_with_the_daemon_is_said_in_words),
+		cmocka_unit_test(the_daemon_gets_its_configuration),
+		cmocka_unit_test(help_and_completion_come_from_the_table),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
