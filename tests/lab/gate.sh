@@ -109,16 +109,22 @@ gate_clear() {
 # gate_touched: the next gate_lab starts from nothing.
 gate_touched() { rm -f "$LAB_DIR/gate.loaded"; }
 
-# gate_no_sa: connections and traps stay, SAs go.
+# gate_no_sa: connections and traps stay, SAs go, and so do negotiations: one that
+# an earlier test left in the middle would bring an SA up at any moment.
 gate_no_sa() {
 	local id
-	if ! lab_sas_none; then
-		for id in $(lab_swanctl a --list-sas | sed -n 's/^[^ ][^ ]*: #\([0-9]*\),.*/\1/p'); do
-			lab_swanctl a --terminate --ike-id "$id" --force --timeout 10 >/dev/null 2>&1
-		done
-		lab_wait_until 20 lab_sas_none || return 1
-	fi
-	lab_wait_until 10 gate_sees_no_sa
+	for id in $(lab_ike_sas a); do
+		lab_swanctl a --terminate --ike-id "$id" --force --timeout 10 >/dev/null 2>&1
+	done
+	lab_wait_until 20 lab_sas_none &&
+	lab_wait_until 10 gate_sees_no_sa &&
+	lab_wait_until 40 gate_quiet
+}
+
+# No negotiation is under way, none is backed off.
+gate_quiet() {
+	[ -z "$(lab_ike_sas a)" ] &&
+	sagate show negotiations --json | jq -e 'all(.state != "started" and .next_try_s == null)'
 }
 
 gate_load_one() { # lab_load's options, a: or b: in front: for that host only
@@ -159,7 +165,8 @@ gate_lab() {
 		fi
 	done
 	gate_reload
-	lab_wait_until 40 gate_knows $n && echo "with $*" >"$LAB_DIR/gate.loaded"
+	lab_wait_until 40 gate_knows $n && lab_wait_until 40 gate_quiet &&
+	echo "with $*" >"$LAB_DIR/gate.loaded"
 }
 
 # ---- before and after ----------------------------------------------------

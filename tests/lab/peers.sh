@@ -452,6 +452,11 @@ lab_terminate() {
 	lab_swanctl "$1" --terminate --ike "${2:-lab}" --force --timeout 20 >/dev/null 2>&1
 }
 
+# lab_ike_sas PEER: numbers of the IKE_SAs, those that only begin included.
+lab_ike_sas() {
+	lab_swanctl "$1" --list-sas | sed -n 's/^[^ ][^ ]*: #\([0-9]*\),.*/\1/p'
+}
+
 # lab_sa_count PEER: SAs with keys in the kernel (larval ones have none).
 lab_sa_count() {
 	lab_exec "$1" ip xfrm state list | awk '$1 ~ /^(aead|enc)$/ { n++ } END { print n + 0 }'
@@ -468,7 +473,7 @@ lab_reset() {
 		[ -s "$LAB_DIR/$peer/charon.pid" ] || continue
 		rm -f "$LAB_DIR/$peer"/conf.d/*.conf
 		lab_load_all "$peer" || return 1
-		for id in $(lab_swanctl "$peer" --list-sas | sed -n 's/^[^ ][^ ]*: #\([0-9]*\),.*/\1/p'); do
+		for id in $(lab_ike_sas "$peer"); do
 			lab_swanctl "$peer" --terminate --ike-id "$id" --force --timeout 10 >/dev/null 2>&1
 		done
 	done
