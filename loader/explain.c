@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* explain and doctor: what decide() says and why, asked of the pinned maps. */
+/* explain: what decide() says and why, asked of the pinned maps. */
 #include <errno.h>
 #include <linux/ipsec.h>
 #include <stdio.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "daemon_internal.h"
 #include "flow_json.h"
@@ -129,91 +128,5 @@ int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct
 		s && a.decision.neg.index ? negotiations_of(d->negotiations, s, &a.decision.neg)
 					  : json_null(),
 		"gate", gate ? gate_to_json(d, gate) : json_null(), "space", s ? s->name : NULL);
-	return 0;
-}
-
-static void add(json_t *list, const char *check, const char *status, const char *hint,
-		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-
-static void add(json_t *list, const char *check, const char *status, const char *hint,
-		const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	json_array_append_new(list, json_pack("{s:s s:s s:o s:s?}", "check", check, "status",
-					      status, "message", json_text(text), "hint", hint));
-}
-
-static void check_space(json_t *list, struct space *s, bool acquire)
-{
-	const struct mirror_stats *stats = mirror_stats(s->mirror);
-	struct spd_counts spd;
-	struct sad_counts sad;
-
-	spd_count(mirror_spd(s->mirror), &spd);
-	sad_count(mirror_sad(s->mirror), &sad);
-	if (space_synced(s))
-		add(list, "mirror", "ok", NULL, "space %s: %zu policies and requirements, %zu SAs",
-		    s->name, spd.policies, sad.sas);
-	else
-		add(list, "mirror", "fail", "see the daemon's log",
-		    "space %s: not in step with the kernel: what must be protected waits", s->name);
-	if (stats->differences)
-		add(list, "mirror", "warn", "changes that the kernel tells nobody, or a lost event",
-		    "space %s: %llu entries differed from a dump and were repaired", s->name,
-		    (unsigned long long)stats->differences);
-	if (spd.missing || sad.missing)
-		add(list, "maps", "fail", "fewer policies or SAs",
-		    "space %s: %zu policies and %zu SAs do not fit", s->name, spd.missing,
-		    sad.missing);
-	if (spd.ties)
-		add(list, "policies", "warn", "give the policies different priorities",
-		    "space %s: %zu selectors have policies of one priority that differ in what "
-		    "they do; the protecting one is taken",
-		    s->name, spd.ties);
-	if (acquire)
-		add(list, "ike", "ok", NULL,
-		    "space %s: trigger=acquire: whichever IKE daemon listens is asked", s->name);
-	else if (!s->ike)
-		add(list, "ike", "warn", "set vici= in [space] or use trigger=acquire",
-		    "space %s: no IKE daemon is configured", s->name);
-	else if (!ike_bridge_up(s->ike))
-		add(list, "ike", "fail",
-		    "start the IKE daemon, or correct vici=", "space %s: %s: %s", s->name, s->vici,
-		    s->ike_problem[0] ? s->ike_problem : "not connected");
-	else
-		add(list, "ike", "ok", NULL, "space %s: %s at %s", s->name,
-		    ike_bridge_version(s->ike) ? ike_bridge_version(s->ike) : "IKE daemon",
-		    s->vici);
-}
-
-int daemon_doctor(struct daemon *d, json_t **result)
-{
-	json_t *list = json_array();
-	struct gate_counters c;
-	struct gate *gate;
-	struct space *s;
-
-	LL_FOREACH(d->spaces, s)
-		check_space(list, s, d->config->trigger == TRIGGER_ACQUIRE);
-	LL_FOREACH(gates_first(d->gates), gate) {
-		if (!gate->cgroup_id) {
-			add(list, "gate", "warn",
-			    "start the service, or correct cgroup=", "gate %s is not attached: %s",
-			    gate->name, gate->problem);
-			continue;
-		}
-		add(list, "gate", "ok", NULL, "gate %s: %s, mode %s", gate->name, gate->cgroup,
-		    mode_name(gate->settings.mode));
-		if (!bpf_counters_get(d->bpf, gate->cgroup_id, &c) && c.lost)
-			add(list, "events", "warn", "the daemon was too slow, or stopped",
-			    "gate %s: %llu events were lost", gate->name,
-			    (unsigned long long)c.lost);
-	}
-	*result = list;
 	return 0;
 }
