@@ -166,7 +166,7 @@ struct spd_value {
 	__u32 priority;	 /* lower is chosen first */
 	__u32 mark;	 /* mark.v & mark.m: what the SA's mark is compared with */
 	__u8 block;	 /* 1: XFRM_POLICY_BLOCK */
-	__u8 trap_block; /* 1: and it stands inside a trap: an IKE daemon negotiates */
+	__u8 trap_block; /* 1: and it was a trap before: an IKE daemon negotiates */
 	__u8 tmpl_count; /* may be more than TMPLS_MAX: then the policy refuses */
 	__u8 pad;
 	struct spd_tmpl tmpl[TMPLS_MAX];

@@ -55,6 +55,15 @@ static int sink_del(void *ctx, __u32 space, enum map_id map, const void *key)
 	return bpf_map_delete_elem(b->map[map], key) ? -errno : 0;
 }
 
+static int sink_left(void *ctx, __u32 space, enum map_id map, const void *key, void *value)
+{
+	struct bpf *b = ctx;
+
+	if (!b->shadow[space])
+		return -ENOENT;
+	return bpf_map_lookup_elem(b->map[map], key, value) ? -errno : 0;
+}
+
 static struct space_state *sink_state(void *ctx, __u32 space)
 {
 	struct bpf *b = ctx;
@@ -68,6 +77,7 @@ void bpf_sink(struct bpf *b, struct map_sink *sink)
 	sink->put = sink_put;
 	sink->del = sink_del;
 	sink->state = sink_state;
+	sink->left = sink_left;
 }
 
 int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "daemon_internal.h"
+#include "flow_json.h"
 #include "json_util.h"
 
 static void add(json_t *list, const char *check, const char *status, const char *hint,

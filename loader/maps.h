@@ -33,6 +33,12 @@ struct map_sink {
 	 * Written directly: each field is one byte or one aligned word.
 	 */
 	struct space_state *(*state)(void *ctx, __u32 space);
+	/*
+	 * Until the first commit: what an earlier daemon left and still decides. Returns 0 with a
+	 * copy in *value, or -errno (-ENOENT: no entry, or nothing of an earlier daemon is left)
+	 * and leaves it alone. May be NULL.
+	 */
+	int (*left)(void *ctx, __u32 space, enum map_id map, const void *key, void *value);
 };
 
 #endif

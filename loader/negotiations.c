@@ -42,6 +42,7 @@ struct negotiation {
 	uint64_t since;			     /* in this state */
 	uint64_t deadline;		     /* STARTED: fails then; FAILED: backed off until */
 	uint64_t ike_id;		     /* 0: no initiate runs */
+	bool held;			     /* the IKE daemon's policy blocks meanwhile */
 	char verdict_on_deadline[ERROR_MAX]; /* what the IKE daemon said, or empty */
 	char last_error[ERROR_MAX];
 };
@@ -235,13 +236,31 @@ static void withdraw(struct negotiations *n, struct negotiation *g)
 	remove_one(n, g);
 }
 
+/*
+ * All that is seen of an IKE daemon that was sent an ACQUIRE: libreswan 5 blocks while it
+ * negotiates, and when it gives up its trap is back. When it succeeds the SA is there before.
+ */
+static void note_held(struct negotiation *g, __u8 reason)
+{
+	if (g->state != NEGOTIATION_STARTED || g->conn[0])
+		return;
+	if (g->held && reason >= REASON_NO_SA && reason <= REASON_SA_EXPIRED) {
+		g->deadline = boot_ns() + GRACE_NS;
+		snprintf(g->verdict_on_deadline, sizeof(g->verdict_on_deadline),
+			 "the IKE daemon gave up: it blocks the flow no more, and no SA came");
+	}
+	g->held = reason == REASON_TRAP_BLOCK;
+}
+
 /* Ends the negotiation if its flow passes now: *g may be gone then. */
 static bool recheck(struct negotiations *n, struct negotiation *g)
 {
-	struct decision d;
+	struct decision d = {};
 
-	if (!passes(n, &g->waiters[0], &d))
+	if (!passes(n, &g->waiters[0], &d)) {
+		note_held(g, d.reason);
 		return false;
+	}
 	if (d.verdict == VERDICT_PROTECTED)
 		establish(n, g);
 	else
@@ -455,6 +474,8 @@ static void find_target(struct negotiations *n, struct target *t, struct space *
 		t->policy = spd_find(mirror_spd(s->mirror), key->class, key->index);
 	if (!n->options.acquire)
 		find_by_vici(t, s, e, req);
+	else if (e->decision.reason == REASON_TRAP_BLOCK)
+		t->policy = NULL; /* it negotiates already */
 	else if (!t->policy || !t->policy->tmpl_count)
 		snprintf(t->problem, sizeof(t->problem),
 			 "trigger=acquire needs a policy with a template, and there is none");
@@ -544,6 +565,7 @@ static void start(struct negotiations *n, struct negotiation *g, const struct ta
 	g->attempts++;
 	g->deadline = g->since + n->options.timeout_ns;
 	g->verdict_on_deadline[0] = '\0';
+	g->held = e->decision.reason == REASON_TRAP_BLOCK;
 	n->stats.started++;
 	describe(g, name, sizeof(name));
 	if (t->problem[0]) {
@@ -556,7 +578,7 @@ static void start(struct negotiations *n, struct negotiation *g, const struct ta
 		if (err)
 			error_set(&error, err, "initiate", "the IKE daemon cannot be asked: %s",
 				  strerror(-err));
-	} else {
+	} else if (t->policy) {
 		err = space_acquire(g->space, &e->flow, t->policy, &error);
 	}
 	if (err) {

@@ -66,6 +66,33 @@ static void entry_unlink(struct spd *spd, struct spd_entry *e, bool remember)
 	spd->gone++;
 }
 
+/* An earlier daemon's image of the same policy, when there is one to go by. */
+static bool image_was_trap(const struct spd *spd, const struct spd_entry *e)
+{
+	const struct map_sink *sink = spd->store.sink;
+	struct spd_value was;
+	struct spd_key key;
+
+	if (!sink->left || e->class == CLASS_REQUIRE || spd_rank_of(&e->pol) == SPD_RANK_REQUIRED)
+		return false;
+	spd_group_key(spd, e, &key);
+	if (sink->left(sink->ctx, spd->store.space, MAP_SPD, &key, &was) ||
+	    was.index != e->pol.index)
+		return false;
+	return was.block ? was.trap_block : spd_image_requires(&was);
+}
+
+/*
+ * libreswan 5 turns its trap, by UPDPOLICY, into a BLOCK while it negotiates. A policy that an
+ * operator adds, inside a trap or not, is one of its own from the start.
+ */
+static bool was_trap(const struct spd *spd, const struct spd_entry *e, const struct spd_entry *old)
+{
+	if (!old)
+		return image_was_trap(spd, e);
+	return old->pol.was_trap || spd_rank_of(&old->pol) == SPD_RANK_REQUIRED;
+}
+
 int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
 {
 	struct spd_entry *e, *found = entry_find(spd, class, p->index);
@@ -85,6 +112,7 @@ int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
 	e->class = (__u8) class;
 	e->generation = spd->generation[class];
 	e->age = old ? old->age : ++spd->age;
+	e->pol.was_trap = was_trap(spd, e, old);
 	spd_mask_of(&e->pol, &mask);
 	if (mhash_reserve(&spd->by_index, 1) || mhash_reserve(&spd->by_key, 1) ||
 	    !(e->mask = spd_mask_get(spd_group_masks(spd, e), &mask))) {

@@ -78,4 +78,7 @@ void spd_make_key(__u32 space, enum spd_class class, const struct policy_info *p
 		  struct spd_key *key);
 void spd_make_value(const struct policy_info *p, struct spd_value *value);
 
+/* Whether it is a policy that needs an SA. */
+bool spd_image_requires(const struct spd_value *value);
+
 #endif

@@ -47,13 +47,6 @@ void spd_make_key(__u32 space, enum spd_class class, const struct policy_info *p
 	key->dst_len = sel->dst_len;
 }
 
-/* The one place to say that a BLOCK is an IKE daemon's wait (libreswan); nothing says so yet. */
-static __u8 trap_block(const struct policy_info *p)
-{
-	(void)p;
-	return 0;
-}
-
 /* xfrm_tmpl_resolve_one: only these modes take the template's addresses. */
 static bool tunnels(__u8 mode)
 {
@@ -67,7 +60,7 @@ void spd_make_value(const struct policy_info *p, struct spd_value *value)
 	value->priority = p->priority;
 	value->mark = p->mark & p->mark_mask;
 	value->block = p->action != XFRM_POLICY_ALLOW;
-	value->trap_block = value->block && trap_block(p);
+	value->trap_block = value->block && p->was_trap;
 	value->tmpl_count = p->tmpl_count;
 	for (int i = 0; i < p->tmpl_count && i < TMPLS_MAX; i++) {
 		value->tmpl[i] = p->tmpl[i];
@@ -76,4 +69,12 @@ void spd_make_value(const struct policy_info *p, struct spd_value *value)
 		memset(value->tmpl[i].saddr, 0, sizeof(value->tmpl[i].saddr));
 		memset(value->tmpl[i].daddr, 0, sizeof(value->tmpl[i].daddr));
 	}
+}
+
+bool spd_image_requires(const struct spd_value *value)
+{
+	for (int i = 0; !value->block && i < value->tmpl_count && i < TMPLS_MAX; i++)
+		if (!value->tmpl[i].optional)
+			return true;
+	return false;
 }

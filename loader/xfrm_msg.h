@@ -48,7 +48,8 @@ struct policy_info {
 	__u8 share;   /* XFRM_SHARE_* */
 	__u8 sec_ctx; /* 1: it has a security context (dumps only: events do not show it) */
 	__u8 tmpl_count;
-	__u8 pad[2];
+	__u8 was_trap; /* 1: it had templates that require an SA before (spd.c; in no message) */
+	__u8 pad;
 	struct spd_tmpl tmpl[POLICY_TMPLS_MAX]; /* addresses as in the kernel, in any mode */
 };
 

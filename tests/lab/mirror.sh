@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# mirror.sh: where this machine gets Debian from. Sourced by tests/deps and
-# tests/lab/kernels, so that no registry's name stands in this repository.
+# mirror.sh: where this machine gets Debian from, so that no registry's name
+# stands in this repository. Sourced by tests/deps, tests/lab/kernels and
+# tests/lab/libreswan.
 
 # shellcheck disable=SC2034 # for the scripts that source this
 mirror_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -26,4 +27,22 @@ mirror_uri() {
 		return 1
 	fi
 	echo "$mirror_found"
+}
+
+# mirror_apt DIR TOOL ARGS...: apt-get or apt-cache with DIR/sources.list and a
+# state of its own below DIR. The machine's apt configuration is read (for the
+# mirror) and not changed.
+mirror_apt() {
+	mirror_dir=$1
+	mirror_tool=$2
+	shift 2
+	mkdir -p "$mirror_dir/lists/partial" "$mirror_dir/cache/archives/partial"
+	"$mirror_tool" -o Dir::Etc::SourceList="$mirror_dir/sources.list" \
+		-o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::Etc::Preferences=/dev/null \
+		-o Dir::Etc::PreferencesParts=/dev/null \
+		-o Dir::State::Lists="$mirror_dir/lists" \
+		-o Dir::Cache="$mirror_dir/cache" \
+		-o APT::Sandbox::User=root \
+		-o Acquire::Retries=3 "$@"
 }

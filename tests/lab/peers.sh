@@ -171,7 +171,7 @@ lab_up() {
 # lab_down: ends everything that lab_* started.
 lab_down() {
 	local file
-	for file in "$LAB_DIR"/*/charon.pid "$LAB_DIR"/*.pid; do
+	for file in "$LAB_DIR"/*/{charon,pluto}.pid "$LAB_DIR"/*.pid; do
 		lab_stop_pidfile "$file" KILL 10 || :
 	done
 	for file in a b w; do

@@ -99,7 +99,7 @@ static struct space_state *fake_state(void *ctx, __u32 space)
 static inline void fake_init(struct fake_sink *f)
 {
 	memset(f, 0, sizeof(*f));
-	f->sink = (struct map_sink){f, fake_put, fake_del, fake_state};
+	f->sink = (struct map_sink){f, fake_put, fake_del, fake_state, NULL};
 }
 
 static inline size_t fake_count(const struct fake_sink *f, enum map_id map)

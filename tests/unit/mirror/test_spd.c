@@ -480,6 +480,18 @@ static void what_stands_so_already_is_not_written(void **state)
 	one_free(&o);
 }
 
+/* What an earlier daemon left in the maps. */
+static int fake_left(void *ctx, __u32 space, enum map_id map, const void *key, void *value)
+{
+	const void *found = fake_get(ctx, map, key);
+
+	(void)space;
+	if (!found)
+		return -ENOENT;
+	memcpy(value, found, fake_size[map].value);
+	return 0;
+}
+
 /* What a dump says of a policy against what an event said since the mark: the event is believed. */
 static void an_old_part_of_a_dump_undoes_no_event(void **state)
 {
@@ -518,6 +530,89 @@ static void an_old_part_of_a_dump_undoes_no_event(void **state)
 	one_free(&o);
 }
 
+/*
+ * libreswan 5.2: its trap, a BLOCK with the same index, selector, priority and template while it
+ * negotiates, or an ALLOW without one (negotiationshunt=passthrough), then the SA's policy or the
+ * trap again. What was never a trap is an operator's, with a template (type=drop) too.
+ */
+static void a_trap_that_blocks_for_a_while_is_told_from_a_block(void **state)
+{
+	static const struct {
+		int actions[4], tmpls[4], puts;
+		bool left, trap_block;
+	} rows[] = {
+		{{0, 1}, {1, 1}, 2, false, true},	      /* the trap, held */
+		{{0, 1, 1}, {1, 1, 0}, 3, false, true},	      /* held, and the template goes */
+		{{0, 0, 1}, {1, 0, 1}, 3, false, true},	      /* passed in clear, then held */
+		{{0, 1, 0}, {1, 1, 1}, 3, false, false},      /* the trap again */
+		{{0, 1, 0, 1}, {1, 1, 1, 1}, 4, false, true}, /* and held again */
+		{{1}, {0}, 1, false, false},		      /* an operator's */
+		{{1}, {1}, 1, false, false}, /* the same, by libreswan's type=drop */
+		{{1, 1}, {1, 0}, 2, false, false},
+		{{0, 1}, {0, 0}, 2, false, false}, /* never a trap */
+		{{0, 1}, {1, 1}, 2, true, true},   /* the daemon was restarted meanwhile */
+		{{1, 1}, {1, 1}, 2, true, false},
+		{{0, 1}, {0, 1}, 2, true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy_info p = {};
+		struct one o;
+
+		one_new(&o);
+		for (int k = 0; k < rows[i].puts; k++) {
+			p = policy(9, 4, rows[i].actions[k], rows[i].tmpls[k]);
+			assert_int_equal(spd_put(o.spd, CLASS_MAIN, &p), 1);
+			if (rows[i].left && k == rows[i].puts - 2) {
+				o.f.sink.left = fake_left;
+				spd_free(o.spd);
+				o.spd = spd_new(SPACE, &o.f.sink);
+			}
+		}
+		print_message("row %zu\n", i);
+		assert_int_equal(value(&o, &p)->trap_block, rows[i].trap_block);
+		assert_int_equal(value(&o, &p)->block, p.action);
+		/* seen again in a dump: as before */
+		spd_mark(o.spd, CLASS_MAIN);
+		assert_int_equal(spd_put_dumped(o.spd, CLASS_MAIN, &p), 0);
+		assert_int_equal(spd_sweep(o.spd, CLASS_MAIN), 0);
+		assert_int_equal(value(&o, &p)->trap_block, rows[i].trap_block);
+		one_free(&o);
+	}
+}
+
+/* An operator's BLOCK inside a trap is added: it has an index of its own, which was never a trap.
+ */
+static void a_block_added_inside_a_trap_denies(void **state)
+{
+	struct policy_info trap = policy(9, 4, XFRM_POLICY_ALLOW, 1);
+	struct policy_info inside = policy(17, 3, XFRM_POLICY_BLOCK, 1), same = inside;
+	struct one o;
+
+	(void)state;
+	one_new(&o);
+	inside.sel.dport = htons(23);
+	inside.sel.dport_mask = 0xffff;
+	spd_put(o.spd, CLASS_MAIN, &trap);
+	spd_put(o.spd, CLASS_MAIN, &inside);
+	assert_int_equal(value(&o, &inside)->trap_block, 0);
+	trap.action = XFRM_POLICY_BLOCK;
+	spd_put(o.spd, CLASS_MAIN, &trap);
+	assert_int_equal(value(&o, &trap)->trap_block, 1);
+	assert_int_equal(value(&o, &inside)->trap_block, 0);
+	/* and one whose masked selector is the trap's own */
+	spd_put(o.spd, CLASS_MAIN, &same);
+	assert_int_equal(value(&o, &same)->index, 17);
+	assert_int_equal(value(&o, &same)->trap_block, 0);
+	/* the trap went and came again: another policy */
+	spd_del(o.spd, CLASS_MAIN, 17);
+	spd_del(o.spd, CLASS_MAIN, 9);
+	spd_put(o.spd, CLASS_MAIN, &trap);
+	assert_int_equal(value(&o, &trap)->trap_block, 0);
+	one_free(&o);
+}
+
 /* Sweeps and flushes take from one class only. */
 static void classes_do_not_touch_one_another(void **state)
 {
@@ -547,6 +642,8 @@ int main(void)
 		cmocka_unit_test(only_tunnels_keep_the_template_addresses),
 		cmocka_unit_test(what_stands_so_already_is_not_written),
 		cmocka_unit_test(an_old_part_of_a_dump_undoes_no_event),
+		cmocka_unit_test(a_trap_that_blocks_for_a_while_is_told_from_a_block),
+		cmocka_unit_test(a_block_added_inside_a_trap_denies),
 		cmocka_unit_test(classes_do_not_touch_one_another),
 	};
 
