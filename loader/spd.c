@@ -67,16 +67,15 @@ static void entry_unlink(struct spd *spd, struct spd_entry *e, bool remember)
 }
 
 /* An earlier daemon's image of the same policy, when there is one to go by. */
-static bool image_was_trap(const struct spd *spd, const struct spd_entry *e)
+static bool image_was_trap(const struct spd *spd, const struct spd_entry *e,
+			   const struct spd_key *key)
 {
 	const struct map_sink *sink = spd->store.sink;
 	struct spd_value was;
-	struct spd_key key;
 
 	if (!sink->left || e->class == CLASS_REQUIRE || spd_rank_of(&e->pol) == SPD_RANK_REQUIRED)
 		return false;
-	spd_group_key(spd, e, &key);
-	if (sink->left(sink->ctx, spd->store.space, MAP_SPD, &key, &was) ||
+	if (sink->left(sink->ctx, spd->store.space, MAP_SPD, key, &was) ||
 	    was.index != e->pol.index)
 		return false;
 	return was.block ? was.trap_block : spd_image_requires(&was);
@@ -86,10 +85,11 @@ static bool image_was_trap(const struct spd *spd, const struct spd_entry *e)
  * libreswan 5 turns its trap, by UPDPOLICY, into a BLOCK while it negotiates. A policy that an
  * operator adds, inside a trap or not, is one of its own from the start.
  */
-static bool was_trap(const struct spd *spd, const struct spd_entry *e, const struct spd_entry *old)
+static bool was_trap(const struct spd *spd, const struct spd_entry *e, const struct spd_key *key,
+		     const struct spd_entry *old)
 {
 	if (!old)
-		return image_was_trap(spd, e);
+		return image_was_trap(spd, e, key);
 	return old->pol.was_trap || spd_rank_of(&old->pol) == SPD_RANK_REQUIRED;
 }
 
@@ -112,7 +112,6 @@ int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
 	e->class = (__u8) class;
 	e->generation = spd->generation[class];
 	e->age = old ? old->age : ++spd->age;
-	e->pol.was_trap = was_trap(spd, e, old);
 	spd_mask_of(&e->pol, &mask);
 	if (mhash_reserve(&spd->by_index, 1) || mhash_reserve(&spd->by_key, 1) ||
 	    !(e->mask = spd_mask_get(spd_group_masks(spd, e), &mask))) {
@@ -123,6 +122,7 @@ int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
 	if (old)
 		spd_group_key(spd, old, &old_key);
 	same_group = old && !memcmp(&key, &old_key, sizeof(key));
+	e->pol.was_trap = was_trap(spd, e, &key, same_group ? old : NULL);
 	spd_group_insert(spd, e, same_group ? old : NULL, &key, mhash_mix(0, &key, sizeof(key)));
 	mhash_add(&spd->by_index, &e->by_index, index_hash(class, p->index));
 	if (old && !same_group) {

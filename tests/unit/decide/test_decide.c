@@ -431,9 +431,42 @@ static void test_sub_policies_come_first_and_main_ones_follow(void **unused)
 	assert_reason(f, NO_SA); /* the MAIN policy's template */
 	sad_put(sad, &s);
 	assert_reason(f, SA);
+	p = policy("192.0.2.1", 32, "192.0.2.2", 32);
+	p.priority = 1;
 	p.action = XFRM_POLICY_BLOCK;
 	put(&p);
 	assert_reason(f, POLICY_BLOCK);
+}
+
+/* What libreswan 5 does while it negotiates, and what an operator does inside its trap. */
+static void test_a_trap_that_blocks_is_waited_for_and_another_block_denies(void **unused)
+{
+	struct policy_info p = trap(), operators = p;
+	struct flow f = flow("192.0.2.2", 80);
+	struct decision trapped, held;
+
+	(void)unused;
+	put(&p);
+	trapped = ask_as(&f, &gate);
+	assert_int_equal(trapped.reason, REASON_NO_SA);
+	p.action = XFRM_POLICY_BLOCK;
+	put(&p);
+	held = ask_as(&f, &gate);
+	assert_int_equal(held.reason, REASON_TRAP_BLOCK);
+	assert_int_equal(held.verdict, VERDICT_WAIT);
+	assert_memory_equal(&held.neg, &trapped.neg, sizeof(held.neg)); /* the same negotiation */
+	operators.index++;
+	operators.priority--;
+	operators.action = XFRM_POLICY_BLOCK;
+	operators.sel.dport = htons(23);
+	operators.sel.dport_mask = 0xffff;
+	put(&operators);
+	assert_reason(flow("192.0.2.2", 23), POLICY_BLOCK);
+	assert_reason(f, TRAP_BLOCK);
+	p.action = XFRM_POLICY_ALLOW;
+	put(&p);
+	assert_reason(f, NO_SA);
+	assert_reason(flow("192.0.2.2", 23), POLICY_BLOCK);
 }
 
 static void require(const char *dst, __u8 len, bool exempt, __u32 priority)
@@ -663,6 +696,16 @@ static struct policy_info random_policy(__u32 index)
 	return p;
 }
 
+/* Is `p`, which takes the place of `old`, the same policy, and did it need an SA before? */
+static __u8 was_trap(const struct policy_info *old, const struct policy_info *p)
+{
+	struct spd_key was, is;
+
+	spd_make_key(slot, CLASS_MAIN, old, &was);
+	spd_make_key(slot, CLASS_MAIN, p, &is);
+	return old->index && !memcmp(&was, &is, sizeof(is)) && (old->was_trap || old->tmpl_count);
+}
+
 static __u8 model(const struct policy_info *all, size_t count, const struct flow *f)
 {
 	const struct policy_info *best = NULL;
@@ -673,7 +716,7 @@ static __u8 model(const struct policy_info *all, size_t count, const struct flow
 	if (!best)
 		return REASON_NO_POLICY;
 	if (best->action == XFRM_POLICY_BLOCK)
-		return REASON_POLICY_BLOCK;
+		return best->was_trap ? REASON_TRAP_BLOCK : REASON_POLICY_BLOCK;
 	return best->tmpl_count ? REASON_NO_SA : REASON_POLICY_ALLOW;
 }
 
@@ -695,7 +738,10 @@ static void test_any_number_of_policies_decides_as_a_search_of_all_of_them(void 
 				spd_del(spd, CLASS_MAIN, all[at].index);
 				all[at].index = 0;
 			} else {
-				all[at] = random_policy((at + 1) * 8 + 1);
+				struct policy_info p = random_policy((at + 1) * 8 + 1);
+
+				p.was_trap = was_trap(&all[at], &p);
+				all[at] = p;
 				spd_put(spd, CLASS_MAIN, &all[at]);
 			}
 		}
@@ -730,6 +776,7 @@ int main(void)
 		T(test_the_lowest_priority_wins_and_on_a_tie_the_protecting_one),
 		T(test_selectors),
 		T(test_sub_policies_come_first_and_main_ones_follow),
+		T(test_a_trap_that_blocks_is_waited_for_and_another_block_denies),
 		T(test_a_requirement_needs_a_policy_and_its_sa),
 		T(test_what_routing_does_not_say_refuses),
 		T(test_a_stale_mirror),
