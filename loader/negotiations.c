@@ -468,14 +468,15 @@ static void find_target(struct negotiations *n, struct target *t, struct space *
 	const struct requirement *req = NULL;
 
 	memset(t, 0, sizeof(*t));
+	/* it negotiates already; and if it was somebody else who blocked, nothing undoes that */
+	if (e->decision.reason == REASON_TRAP_BLOCK)
+		return;
 	if (key->class == CLASS_REQUIRE)
 		req = requirements_find(s->requirements, key->index);
 	else
 		t->policy = spd_find(mirror_spd(s->mirror), key->class, key->index);
 	if (!n->options.acquire)
 		find_by_vici(t, s, e, req);
-	else if (e->decision.reason == REASON_TRAP_BLOCK)
-		t->policy = NULL; /* it negotiates already */
 	else if (!t->policy || !t->policy->tmpl_count)
 		snprintf(t->problem, sizeof(t->problem),
 			 "trigger=acquire needs a policy with a template, and there is none");
