@@ -125,7 +125,7 @@ static int run_explain(struct cli *cli)
 	if (cli_call(cli, "explain", TAKE_PTR(args), &answer) != CLI_DONE)
 		return CLI_ERROR;
 	if (!cli->json)
-		render_explain(answer);
+		render_explain(answer, cli_value(cli, "--verbose"));
 	else if (cli_print(answer) != CLI_DONE)
 		return CLI_ERROR;
 	return status_of(answer);
@@ -137,6 +137,7 @@ static const struct cli_option options[] = {
 	{"--dev", "D", false, "the device it is bound to"},
 	{"--netns", "NAME|PATH|PID", false, "its network namespace; default: the caller's"},
 	{"--gate", "NAME", false, "with the settings of this gate"},
+	{"--verbose", NULL, false, "what was not taken, too, when it would pass"},
 	{},
 };
 

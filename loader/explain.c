@@ -1,75 +1,115 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* explain: what decide() says and why, asked of the pinned maps. */
 #include <errno.h>
-#include <linux/ipsec.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon_internal.h"
+#include "explain_policy.h"
+#include "explain_sa.h"
 #include "flow_json.h"
 #include "json_util.h"
-#include "netns.h"
 #include "xfrm_json.h"
 
-struct sa_search {
-	__be32 spi;
-	const struct sa_info *found;
+/* What was asked and answered, and where. */
+struct explained {
+	const struct bpf *bpf;
+	const struct ask *ask;
+	struct space *space; /* NULL: of no space we mirror */
 };
 
-static int match_spi(void *ctx, const struct sa_info *sa)
+static json_t *sa_json(const struct sad *sad, const struct sa_info *sa)
 {
-	struct sa_search *search = ctx;
-
-	if (sa->spi != search->spi)
-		return 0;
-	search->found = sa;
-	return 1;
-}
-
-static json_t *sa_json(const struct space *s, __be32 spi)
-{
-	struct sa_search search = {.spi = spi};
-	const struct sad *sad = mirror_sad(s->mirror);
 	__s64 left;
 	char text[16];
 
-	if (!spi)
+	if (!sa)
 		return json_null();
-	sad_each(sad, match_spi, &search);
-	left = search.found ? sad_expires_in(sad, search.found) : -1;
-	snprintf(text, sizeof(text), "0x%08x", be32toh(spi));
+	left = sad_expires_in(sad, sa);
+	snprintf(text, sizeof(text), "0x%08x", be32toh(sa->spi));
 	return json_pack("{s:s s:o}", "spi", text, "expires_in",
 			 left < 0 ? json_null() : json_integer(left));
 }
 
-static __u32 policy_index(const struct decision *d)
+/*
+ * The SA that template `i` uses. decide() leaves the SPIs of the class that it looked at last; a
+ * SUB policy before that had its SAs, or the MAIN one would not have been asked.
+ */
+static const struct sa_info *sa_used(const struct sad *sad, const struct sa_wanted *w,
+				     const struct decision *d, enum spd_class class, int i)
 {
-	return d->sub_index ? d->sub_index : d->main_index;
+	const struct sa_info *fit = sa_first_fit(sad, w);
+
+	if (class == CLASS_SUB && d->main_index)
+		return fit;
+	return fit && fit->spi == d->spi[i] ? fit : NULL;
 }
 
-/* The policy that was chosen, each template with its SA, or with what is missing of it. */
-static json_t *policy_json(const struct space *s, const struct decision *d)
+/* Each template with its SA, or with what is missing of it, and all that it could have used. */
+static void add_templates(const struct explained *x, const struct policy_info *p,
+			  enum spd_class class, json_t *templates)
 {
-	enum spd_class class = d->sub_index ? CLASS_SUB : CLASS_MAIN;
-	const struct policy_info *p;
-	json_t *o, *templates, *t;
-	size_t i;
+	const struct decision *d = &x->ask->decision;
+	const struct sad *sad = mirror_sad(x->space->mirror);
+	struct sa_wanted wanted[TMPLS_MAX];
+	const struct sa_wanted *before = NULL;
+	const struct sa_info *used;
+	json_t *t;
+	size_t i, more;
 
-	if (!s || !policy_index(d))
-		return json_null();
-	p = spd_find(mirror_spd(s->mirror), class, policy_index(d));
-	if (!p)
-		return json_null();
-	o = policy_explain_json(p);
-	templates = json_object_get(o, "templates");
 	json_array_foreach(templates, i, t) {
 		bool failed = d->verdict == VERDICT_WAIT && d->neg.class == class && i == d->tmpl;
 
-		json_object_set_new(t, "sa", i < TMPLS_MAX ? sa_json(s, d->spi[i]) : json_null());
+		json_object_set_new(t, "sa", json_null());
 		json_object_set_new(t, "missing",
 				    failed ? json_string(reason_text(d->reason)) : json_null());
+		if (p->action != XFRM_POLICY_ALLOW || json_array_size(templates) > TMPLS_MAX)
+			continue;
+		sa_wanted_of(x->bpf, x->ask, p, i, before, &wanted[i]);
+		used = sa_used(sad, &wanted[i], d, class, i);
+		if (used)
+			before = &wanted[i];
+		json_object_set_new(t, "sa", sa_json(sad, used));
+		json_object_set_new(t, "candidates",
+				    sa_candidates_json(sad, &wanted[i], used, &more));
+		json_object_set_new(t, "candidates_more", json_integer((json_int_t)more));
 	}
+}
+
+/* A policy that was chosen, and why. */
+static json_t *policy_json(const struct explained *x, enum spd_class class, __u32 index,
+			   const struct policies_why *why)
+{
+	const struct policy_info *p;
+	json_t *o;
+
+	if (!x->space || !index)
+		return json_null();
+	p = spd_find(mirror_spd(x->space->mirror), class, index);
+	if (!p)
+		return json_null();
+	o = policy_explain_json(p);
+	json_object_set_new(o, "why", json_string(why->chosen[class]));
+	add_templates(x, p, class, json_object_get(o, "templates"));
 	return o;
+}
+
+/* "policy": the one that is asked first; "main_policy": the MAIN one that follows a SUB one. */
+static void add_policies(const struct explained *x, json_t *o)
+{
+	const struct decision *d = &x->ask->decision;
+	enum spd_class first = d->sub_index ? CLASS_SUB : CLASS_MAIN;
+	struct policies_why why = {};
+
+	if (x->space)
+		policies_explain(mirror_spd(x->space->mirror), &x->ask->flow, d, &why);
+	json_object_set_new(
+		o, "policy",
+		policy_json(x, first, d->sub_index ? d->sub_index : d->main_index, &why));
+	json_object_set_new(o, "main_policy",
+			    policy_json(x, CLASS_MAIN, d->sub_index ? d->main_index : 0, &why));
+	json_object_set_new(o, "considered", why.considered ? why.considered : json_array());
+	json_object_set_new(o, "considered_more", json_integer((json_int_t)why.more));
 }
 
 static json_t *requirement_json(const struct space *s, const struct decision *d)
@@ -120,13 +160,14 @@ int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct
 				 strerror(-err));
 	s = daemon_space_of(d, a.gate.spd_netns ? a.gate.spd_netns : a.flow.netns);
 	*result = json_pack(
-		"{s:s s:s s:s s:o s:o s:o s:o s:o s:s?}", "verdict",
-		verdict_name(a.decision.verdict), "reason", reason_name(a.decision.reason), "text",
-		reason_text(a.decision.reason), "flow", flow_to_json(&a.flow), "policy",
-		policy_json(s, &a.decision), "requirement", requirement_json(s, &a.decision),
+		"{s:s s:s s:s s:o s:o s:o s:o s:s?}", "verdict", verdict_name(a.decision.verdict),
+		"reason", reason_name(a.decision.reason), "text", reason_text(a.decision.reason),
+		"flow", flow_to_json(&a.flow), "requirement", requirement_json(s, &a.decision),
 		"negotiation",
 		s && a.decision.neg.index ? negotiations_of(d->negotiations, s, &a.decision.neg)
 					  : json_null(),
 		"gate", gate ? gate_to_json(d, gate) : json_null(), "space", s ? s->name : NULL);
+	if (*result)
+		add_policies(&(struct explained){d->bpf, &a, s}, *result);
 	return 0;
 }

@@ -39,7 +39,8 @@ void render_flow(const json_t *flow, char *buf, size_t size);
 /* One file each. All print to stdout. */
 void render_status(const json_t *status);
 void render_metrics(const json_t *status);
-void render_explain(const json_t *answer);
+/* `all`: the SAs and policies that were not taken too, which else only wait and deny show. */
+void render_explain(const json_t *answer, bool all);
 void render_event(const json_t *event);
 void render_checks(const json_t *checks);
 /* What `show WHAT` lists (`list` NULL: prints nothing); false when there is no such list. */

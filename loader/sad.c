@@ -281,6 +281,16 @@ __s64 sad_expires_in(const struct sad *sad, const struct sa_info *sa)
 	return sad_life_left(e->deadline, sad->clock);
 }
 
+bool sad_expired(const struct sad *sad, const struct sa_info *sa)
+{
+	return sad_life_over(mhash_entry(sa, struct sad_entry, sa)->deadline, sad->clock);
+}
+
+bool sad_stored(const struct sa_info *sa)
+{
+	return mhash_entry(sa, struct sad_entry, sa)->slot != SAD_SLOT_NONE;
+}
+
 int sad_each(const struct sad *sad, int (*each)(void *ctx, const struct sa_info *), void *ctx)
 {
 	mhash_foreach(&sad->by_id, i, node, tmp)

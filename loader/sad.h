@@ -79,6 +79,10 @@ const struct sa_info *sad_find(const struct sad *sad, const struct sa_info *iden
  */
 __s64 sad_expires_in(const struct sad *sad, const struct sa_info *sa);
 
+/* Of an SA of this table: its hard lifetime has ended; it has a slot in the map. */
+bool sad_expired(const struct sad *sad, const struct sa_info *sa);
+bool sad_stored(const struct sa_info *sa);
+
 /* Whether a flow going out could use it at all. */
 bool sad_usable(const struct sa_info *sa);
 

@@ -64,3 +64,13 @@ __s64 sad_life_left(__u64 deadline, void (*clock)(struct sad_now *now))
 	clock(&now);
 	return deadline > now.boot ? (__s64)((deadline - now.boot) / NS) : 0;
 }
+
+bool sad_life_over(__u64 deadline, void (*clock)(struct sad_now *now))
+{
+	struct sad_now now;
+
+	if (!deadline)
+		return false;
+	clock(&now);
+	return now.boot >= deadline;
+}

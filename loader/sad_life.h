@@ -20,6 +20,9 @@ __u64 sad_life_deadline(const struct sa_life *life, void (*clock)(struct sad_now
 /* Seconds until a deadline, at least 0; -1: `deadline` is 0. */
 __s64 sad_life_left(__u64 deadline, void (*clock)(struct sad_now *now));
 
+/* Whether it has passed, as sad_check() compares it. */
+bool sad_life_over(__u64 deadline, void (*clock)(struct sad_now *now));
+
 /* Whether the hard lifetimes and the times they count from are the same: so is the deadline. */
 bool sad_life_starts_equal(const struct sa_life *a, const struct sa_life *b);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,26 @@ static json_t *named(const struct name *n, unsigned int value)
 			return json_string(n->name);
 	}
 	return json_integer(value);
+}
+
+static const char *text_of(const struct name *n, unsigned int value, char *buf, size_t size)
+{
+	for (; n->name; n++) {
+		if (n->value == value)
+			return n->name;
+	}
+	snprintf(buf, size, "%u", value);
+	return buf;
+}
+
+const char *xfrm_proto_text(__u8 proto, char *buf, size_t size)
+{
+	return text_of(protos, proto, buf, size);
+}
+
+const char *xfrm_mode_text(__u8 mode, char *buf, size_t size)
+{
+	return text_of(modes, mode, buf, size);
 }
 
 static json_t *flags_json(const struct name *n, unsigned int flags)
@@ -149,6 +170,11 @@ static const char *action_name(const struct policy_info *p)
 	return p->action == XFRM_POLICY_ALLOW ? "allow" : "block";
 }
 
+static const char *ptype_name(const struct policy_info *p)
+{
+	return p->type == XFRM_POLICY_TYPE_SUB ? "sub" : "main";
+}
+
 json_t *policy_to_json(const struct policy_info *p)
 {
 	json_t *o = json_object(), *tmpl = json_array();
@@ -158,8 +184,7 @@ json_t *policy_to_json(const struct policy_info *p)
 	json_object_set_new(o, "action", json_string(action_name(p)));
 	json_object_set_new(o, "index", json_integer(p->index));
 	json_object_set_new(o, "priority", json_integer(p->priority));
-	json_object_set_new(o, "ptype",
-			    json_string(p->type == XFRM_POLICY_TYPE_SUB ? "sub" : "main"));
+	json_object_set_new(o, "ptype", json_string(ptype_name(p)));
 	set_mark(o, p->mark, p->mark_mask);
 	if (p->if_id)
 		json_object_set_new(o, "if_id", json_sprintf("0x%x", p->if_id));
@@ -185,6 +210,10 @@ json_t *policy_explain_json(const struct policy_info *p)
 	json_object_set_new(o, "priority", json_integer(p->priority));
 	json_object_set_new(o, "action", json_string(action_name(p)));
 	json_object_set_new(o, "index", json_integer(p->index));
+	json_object_set_new(o, "ptype", json_string(ptype_name(p)));
+	set_mark(o, p->mark, p->mark_mask);
+	if (p->if_id)
+		json_object_set_new(o, "if_id", json_sprintf("0x%x", p->if_id));
 	for (int i = 0; i < p->tmpl_count; i++) {
 		const struct spd_tmpl *t = &p->tmpl[i];
 		json_t *one = json_object();
@@ -231,10 +260,10 @@ static json_t *life_json(const struct sa_life *l)
 	return o;
 }
 
-json_t *sa_to_json(const struct sad *sad, const struct sa_info *sa)
+json_t *sa_brief_json(const struct sad *sad, const struct sa_info *sa)
 {
 	const __s64 left = sad_expires_in(sad, sa);
-	json_t *o = json_object(), *sel;
+	json_t *o = json_object();
 
 	json_object_set_new(o, "src", address_to_json(sa->saddr, sa->family));
 	json_object_set_new(o, "dst", address_to_json(sa->daddr, sa->family));
@@ -242,6 +271,14 @@ json_t *sa_to_json(const struct sad *sad, const struct sa_info *sa)
 	json_object_set_new(o, "spi", hex(ntohl(sa->spi)));
 	json_object_set_new(o, "reqid", json_integer(sa->reqid));
 	json_object_set_new(o, "mode", named(modes, sa->mode));
+	json_object_set_new(o, "expires_in", left < 0 ? json_null() : json_integer(left));
+	return o;
+}
+
+json_t *sa_to_json(const struct sad *sad, const struct sa_info *sa)
+{
+	json_t *o = sa_brief_json(sad, sa), *sel;
+
 	json_object_set_new(o, "replay-window", json_integer(sa->replay_window));
 	json_object_set_new(o, "flag", flags_json(sa_flags, sa->flags));
 	set_mark(o, sa->mark, sa->mark_mask);
@@ -258,7 +295,6 @@ json_t *sa_to_json(const struct sad *sad, const struct sa_info *sa)
 		json_object_set_new(o, "sel", sel);
 	}
 	json_object_set_new(o, "lifetime", life_json(&sa->life));
-	json_object_set_new(o, "expires_in", left < 0 ? json_null() : json_integer(left));
 	return o;
 }
 

@@ -93,6 +93,59 @@ mirror_is() { [ "$(sagate show sad --json | jq length)" = "$1" ]; }
 	gate_explains "wait sa-selector" udp 192.0.2.2:80
 }
 
+# candidates PORT: SPI and text of each SA that explain lists, nearest first.
+candidates() {
+	sagate explain tcp "192.0.2.2:$1" --json |
+		jq -r '.policy.templates[0].candidates[] | "\(.spi) \(.text)"' || :
+}
+
+@test "explain names, for each SA that could be meant, the first condition that failed" {
+	local ah="auth hmac(sha256) 0x0102030405060708090a0b0c0d0e0f10"
+	add_trap 7
+	add_sa 0x1001 9
+	add_sa 0x1002 7 mark 5 mask 0xff
+	add_sa 0x1003 7 if_id 3
+	add_sa 0x1004 7 flag wildrecv
+	# shellcheck disable=SC2086 # several words
+	{
+		xfrm state add src 192.0.2.9 dst 192.0.2.2 proto esp spi 0x1005 reqid 7 mode transport $AEAD
+		xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1006 reqid 7 mode tunnel $AEAD
+		xfrm state add src 192.0.2.1 dst 192.0.2.2 proto ah spi 0x1007 reqid 7 mode transport $ah
+		xfrm state add src 192.0.2.1 dst 192.0.2.3 proto esp spi 0x1009 reqid 7 mode transport $AEAD
+	}
+	add_sa 0x1008 7 sel src 192.0.2.1/32 dst 192.0.2.2/32 proto tcp dport 81
+	lab_wait_until 5 mirror_is 9
+	gate_explains "wait sa-selector" tcp 192.0.2.2:80
+	diff <(candidates 80) - <<-END
+	0x00001008 selector dport 81 ≠ 80
+	0x00001007 proto ah ≠ esp
+	0x00001006 mode tunnel ≠ transport
+	0x00001005 src 192.0.2.9 ≠ 192.0.2.1
+	0x00001004 wildrecv: receives only
+	0x00001003 if_id 0x3 ≠ 0x0
+	0x00001002 mark 0x5/0xff ≠ 0x0
+	0x00001001 reqid 9 ≠ 7
+	END
+	run -3 sagate explain tcp 192.0.2.2:80
+	[[ $output == *"SA 0x00001001 from 192.0.2.1: reqid 9 ≠ 7"* ]]
+	# the kernel agrees: nothing goes out for port 80, and by that SA for 81
+	[ "$(candidates 81 | head -n 1)" = "0x00001008 used" ]
+	gate_explains "protected sa" tcp 192.0.2.2:81
+	run -0 sagate explain tcp 192.0.2.2:81 --json
+	jq -e '.policy.templates[0].sa.spi == "0x00001008" and
+		([.policy.templates[0].candidates[] | select(.used)] | length) == 1' <<<"$output"
+	[ "$(sent_by 0x1008)" = 0 ]
+	run ! lab_exec a "$LAB_PROBE" tcp 192.0.2.2 80 --for 0
+	[ "$(sent_by 0x1008)" = 0 ]
+	lab_exec a "$LAB_PROBE" tcp 192.0.2.2 81 --for 0 || :
+	[ "$(sent_by 0x1008)" -ge 1 ]
+}
+# sent_by SPI: packets that the kernel sent by that SA of ESP.
+sent_by() {
+	xfrm -s state get src 192.0.2.1 dst 192.0.2.2 proto esp spi "$1" |
+		sed -n '/lifetime current/{n;s/.*, \([0-9]*\)(packets).*/\1/p}'
+}
+
 @test "a policy is in the mirror when it is added, changed, deleted, flushed or expired" {
 	gate_explains "clear no-policy" tcp 192.0.2.2:80
 	xfrm policy add src 192.0.2.1/32 dst 192.0.2.2/32 dir out action block
@@ -149,7 +202,7 @@ key_in_memory() {
 
 @test "the unit tests that ask the kernel pass on this one" {
 	local test
-	for test in decide/test_decide mirror/test_mirror; do
+	for test in decide/test_decide decide/test_explain mirror/test_mirror; do
 		echo "# $test" >&3
 		timeout 300 "$lab_repo/build/tests/unit/$test" >"$BATS_TEST_TMPDIR/log" 2>&1 </dev/null || {
 			cat "$BATS_TEST_TMPDIR/log"
