@@ -54,7 +54,9 @@ static void a_recorded_policy_shows_what_ip_xfrm_shows(void **state)
 		"\"mode\":\"transport\",\"level\":\"use\"}]}]");
 	is_json(policy_explain_json(spd_find(spd, CLASS_MAIN, 17)),
 		"{\"selector\":{\"src\":\"10.1.0.1/24\",\"dst\":\"10.2.0.0/16\",\"proto\":\"tcp\","
-		"\"sport\":null,\"dport\":443},\"priority\":100,\"action\":\"allow\",\"index\":17,\"templates\":["
+		"\"sport\":null,\"dport\":443},\"priority\":100,\"action\":\"allow\",\"index\":17,"
+		"\"ptype\":\"main\",\"mark\":{\"value\":\"0x5\",\"mask\":\"0xff\"},\"if_id\":\"0x7\","
+		"\"templates\":["
 		"{\"proto\":\"esp\",\"mode\":\"tunnel\",\"reqid\":9,\"spi\":\"0x00000000\"},"
 		"{\"proto\":\"comp\",\"mode\":\"transport\",\"reqid\":9,\"spi\":\"0x00000000\"}]}");
 	spd_free(spd);
