@@ -355,6 +355,9 @@ static __always_inline int decide(struct call *c, const struct gate_settings *g)
 	for (int try = 0; try < DECIDE_TRIES; try++) {
 		__u32 epoch = *(volatile __u32 *)&st->epoch;
 
+		/* the slot was given up meanwhile, and may be another namespace's */
+		if (*(volatile __u64 *)&st->netns != netns)
+			return answer(d, REASON_NO_SPACE);
 		decide_once(c, st);
 		barrier();
 		if (*(volatile __u32 *)&st->epoch == epoch) {

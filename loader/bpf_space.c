@@ -192,18 +192,26 @@ void bpf_space_abandon(struct bpf *b, __u32 space)
 	b->open[space] = false;
 }
 
-/* The name goes first, then what makes it a space, then its entries. */
+/*
+ * The name goes first, then what makes it a space, then its entries. A decision that began before
+ * must not find a space that is trusted and has no policies: what makes it trusted goes, and the
+ * epoch is raised again, before the rest.
+ */
 void bpf_space_close(struct bpf *b, __u32 space)
 {
-	__u64 netns = b->state[space].netns;
+	struct space_state *state = &b->state[space];
+	__u64 netns = state->netns;
 
 	bpf_space_abandon(b, space);
 	bpf_map_delete_elem(b->spaces, &netns);
 	raise_epoch(b, space);
-	b->state[space].synced = SYNCED_NEVER;
-	b->state[space].netns = 0;
-	memset(b->state[space].masks, 0, sizeof(b->state[space].masks));
-	memset(b->state[space].plens, 0, sizeof(b->state[space].plens));
+	__atomic_store_n(&state->netns, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&state->synced, SYNCED_NEVER, __ATOMIC_SEQ_CST);
+	raise_epoch(b, space);
+	state->heartbeat = 0;
+	state->default_block = state->full = state->fwmark_rules = 0;
+	memset(state->masks, 0, sizeof(state->masks));
+	memset(state->plens, 0, sizeof(state->plens));
 	for (int map = 0; map < MAP_COUNT; map++)
 		sweep(b, space, map, NULL);
 }

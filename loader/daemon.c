@@ -19,26 +19,6 @@
 
 enum { HEARTBEAT_USEC = 1000000 };
 
-struct space *daemon_space(struct daemon *d, const char *name)
-{
-	struct space *s;
-
-	LL_FOREACH(d->spaces, s)
-		if (!strcmp(s->name, name))
-			return s;
-	return NULL;
-}
-
-struct space *daemon_space_of(struct daemon *d, uint64_t netns)
-{
-	struct space *s;
-
-	LL_FOREACH(d->spaces, s)
-		if (s->netns == netns)
-			return s;
-	return NULL;
-}
-
 void daemon_publish(struct daemon *d, json_t *event)
 {
 	struct timeval now;
@@ -238,62 +218,6 @@ void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 		out->spd_netns = d->spaces->netns;
 }
 
-static struct space_config space_config_of(const struct config *config,
-					   const struct config_space *in)
-{
-	return (struct space_config){
-		.name = in->name,
-		.netns = in->netns,
-		.vici = in->vici,
-		.require_children = config->require_children,
-	};
-}
-
-/* Opens what is not open. One that cannot be is an error line, and tried again every second. */
-static void open_spaces(struct daemon *d, bool quiet)
-{
-	for (size_t i = 0; i < d->config->space_count; i++) {
-		const struct config_space *in = &d->config->spaces[i];
-		struct space_config config = space_config_of(d->config, in);
-		struct error e = {};
-		struct space *s;
-
-		if (daemon_space(d, in->name))
-			continue;
-		if (!space_new(d->event, d->bpf, &config, &space_ops, d, &s, &e))
-			LL_APPEND(d->spaces, s);
-		else if (!quiet)
-			log_error("space %s is not mirrored, its flows are refused: %s", in->name,
-				  e.message);
-	}
-}
-
-/* The configuration's requirements of one space, as one update. */
-static void set_requirements(struct daemon *d, struct space *s)
-{
-	requirements_begin(s->requirements, REQUIREMENT_CONFIG);
-	for (size_t i = 0; i < d->config->require_count; i++) {
-		const struct config_require *in = &d->config->requires[i];
-		struct requirement r = {.source = REQUIREMENT_CONFIG, .to = in->to};
-
-		if (strcmp(in->space, s->name))
-			continue;
-		r.family = in->to.family;
-		if (in->has_from)
-			r.from = in->from;
-		if (in->has_proto)
-			r.proto = in->proto;
-		r.dport = in->port;
-		r.dport_mask = in->port ? 0xffff : 0;
-		snprintf(r.name, sizeof(r.name), "%s", in->name);
-		if (in->conn)
-			snprintf(r.child, sizeof(r.child), "%.64s/%.64s", in->conn, in->child);
-		if (requirements_set(s->requirements, &r) < 0)
-			log_error("require \"%s\": no memory: it is not in force", in->name);
-	}
-	requirements_end(s->requirements, REQUIREMENT_CONFIG);
-}
-
 static void attach_gates(struct daemon *d)
 {
 	gates_reload_begin(d->gates);
@@ -319,53 +243,6 @@ static struct negotiation_options negotiation_options_of(const struct config *co
 	};
 }
 
-static const struct config_space *configured(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->space_count; i++)
-		if (!strcmp(config->spaces[i].name, name))
-			return &config->spaces[i];
-	return NULL;
-}
-
-static bool same_netns(const struct space *s, const struct config_space *in)
-{
-	return !strcmp(s->netns_text, in->netns ? in->netns : "");
-}
-
-static void close_space(struct daemon *d, struct space *s)
-{
-	__u32 slot = s->slot;
-
-	log_info("space %s is forgotten", s->name);
-	negotiations_forget(d->negotiations, s);
-	LL_DELETE(d->spaces, s);
-	space_free(s);
-	bpf_space_close(d->bpf, slot);
-}
-
-static void reload_spaces(struct daemon *d)
-{
-	struct space *s, *next;
-
-	LL_FOREACH_SAFE(d->spaces, s, next)
-	{
-		const struct config_space *in = configured(d->config, s->name);
-		struct space_config config;
-		struct error e = {};
-
-		if (!in || !same_netns(s, in)) {
-			close_space(d, s);
-			continue;
-		}
-		config = space_config_of(d->config, in);
-		if (space_reconfigure(s, &config, &e))
-			log_error("space %s: %s", s->name, e.message);
-	}
-	open_spaces(d, false);
-	LL_FOREACH(d->spaces, s)
-		set_requirements(d, s);
-}
-
 /* All of the new file, or, when it has an error, nothing of it. */
 static void reload(struct daemon *d)
 {
@@ -386,7 +263,7 @@ static void reload(struct daemon *d)
 	log_set_level(config.log_level);
 	options = negotiation_options_of(d->config);
 	negotiations_set_options(d->negotiations, &options);
-	reload_spaces(d);
+	daemon_reload_spaces(d);
 	attach_gates(d);
 	log_notice("configuration reloaded");
 }
@@ -406,14 +283,11 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	struct daemon *d = ctx;
-	struct space *s;
 
 	(void)usec;
 	bpf_heartbeat(d->bpf);
 	gates_check(d->gates);
-	open_spaces(d, true);
-	LL_FOREACH(d->spaces, s)
-		space_second(s);
+	daemon_check_spaces(d);
 	/* from now on: a daemon that was stopped does not make up for the beats it missed */
 	sd_event_source_set_time_relative(source, HEARTBEAT_USEC);
 	return 0;
@@ -447,21 +321,9 @@ static int add_sources(struct daemon *d, struct error *e)
 	return err < 0 ? error_set(e, err, "loop", "the event loop: %s", strerror(-err)) : 0;
 }
 
-static int open_host_space(struct daemon *d, struct error *e)
-{
-	struct space_config config = space_config_of(d->config, &d->config->spaces[0]);
-	struct space *s;
-	int err = space_new(d->event, d->bpf, &config, &space_ops, d, &s, e);
-
-	if (!err)
-		LL_PREPEND(d->spaces, s);
-	return err;
-}
-
 static int start(struct daemon *d, struct error *e)
 {
 	struct negotiation_options options = negotiation_options_of(d->config);
-	struct space *s;
 	int err;
 
 	err = sd_event_new(&d->event);
@@ -481,12 +343,9 @@ static int start(struct daemon *d, struct error *e)
 				       &d->negotiations);
 	if (err)
 		return err;
-	err = open_host_space(d, e);
+	err = daemon_open_spaces(d, &space_ops, e);
 	if (err)
 		return err;
-	open_spaces(d, false);
-	LL_FOREACH(d->spaces, s)
-		set_requirements(d, s);
 	err = gates_adopt(d->gates, e);
 	if (err < 0)
 		return err;

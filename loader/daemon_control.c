@@ -127,16 +127,6 @@ static json_t *gates_json(struct daemon *d)
 	return list;
 }
 
-static json_t *spaces_json(struct daemon *d)
-{
-	json_t *list = json_array();
-	struct space *s;
-
-	LL_FOREACH(d->spaces, s)
-		json_array_append_new(list, space_to_json(s));
-	return list;
-}
-
 static __attribute__((format(printf, 2, 3))) void problem(json_t *list, const char *fmt, ...)
 {
 	char text[512];
@@ -159,8 +149,8 @@ static json_t *problems_json(struct daemon *d)
 
 	for (size_t i = 0; i < d->config->space_count; i++)
 		if (!daemon_space(d, d->config->spaces[i].name))
-			problem(list, "space %s cannot be opened: its flows are refused",
-				d->config->spaces[i].name);
+			problem(list, "space %s: %s: its flows are refused",
+				d->config->spaces[i].name, d->space_errors[i].message);
 	LL_FOREACH(d->spaces, s) {
 		if (!space_synced(s))
 			problem(list, "space %s is not in step with the kernel: its flows wait",
@@ -203,7 +193,7 @@ static int do_status(struct daemon *d, json_t **result)
 			  "uptime_s", (boot_ns() - d->started) / 1e9, "pin", bpf_pin_path(d->bpf),
 			  "config", d->config_path ? d->config_path : CONFIG_PATH, "ready",
 			  d->ready, "healthy", d->ready && !json_array_size(problems), "problems",
-			  problems, "spaces", spaces_json(d), "gates", gates_json(d),
+			  problems, "spaces", daemon_spaces_json(d), "gates", gates_json(d),
 			  "negotiations", "started", (json_int_t)n->started, "established",
 			  (json_int_t)n->established, "failed", (json_int_t)n->failed, "active",
 			  (json_int_t)n->active, "lost_events", lost_events(d));
@@ -254,7 +244,7 @@ static int do_show(struct daemon *d, const json_t *args, json_t **result, struct
 	if (!strcmp(what, "gates"))
 		*result = gates_json(d);
 	else if (!strcmp(what, "spaces"))
-		*result = spaces_json(d);
+		*result = daemon_spaces_json(d);
 	else if (!strcmp(what, "negotiations"))
 		*result = negotiations_to_json(d->negotiations);
 	else if (!strcmp(what, "spd") || !strcmp(what, "sad") || !strcmp(what, "requirements"))

@@ -22,7 +22,9 @@ struct daemon {
 	const char *config_path;
 	struct bpf *bpf;
 	struct gates *gates;
-	struct space *spaces; /* list; the first is "host" */
+	struct space *spaces; /* list of those that are open; the first is "host" */
+	const struct space_ops *space_ops;
+	struct error space_errors[SPACES_MAX]; /* why those of the configuration are not open */
 	struct negotiations *negotiations;
 	struct control *control;
 	struct ring_buffer *ring;
@@ -32,6 +34,15 @@ struct daemon {
 
 struct space *daemon_space(struct daemon *d, const char *name);
 struct space *daemon_space_of(struct daemon *d, uint64_t netns);
+
+/* daemon_spaces.c. The first: -errno with *e when the host cannot be opened. */
+int daemon_open_spaces(struct daemon *d, const struct space_ops *ops, struct error *e);
+void daemon_reload_spaces(struct daemon *d);
+/* Once a second: namespaces that came, went, or are another one under the same name. */
+void daemon_check_spaces(struct daemon *d);
+/* "show spaces": the open ones, then those of the configuration that are not. */
+json_t *daemon_spaces_json(struct daemon *d);
+
 /* Tells watchers, with the time. Takes the reference. */
 void daemon_publish(struct daemon *d, json_t *event);
 

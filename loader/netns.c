@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "cleanup.h"
 #include "log.h"
@@ -28,20 +29,32 @@ static int open_own(void)
 	return fd < 0 ? -errno : fd;
 }
 
-int netns_open(const char *what, struct error *e)
+static bool is_number(const char *what)
 {
-	bool is_pid = what[0] && what[strspn(what, "0123456789")] == '\0';
-	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
+	return what[0] && what[strspn(what, "0123456789")] == '\0';
+}
+
+/* 0, or -EINVAL: it is neither a name, nor a path, nor a process. */
+static int path_of(const char *what, char path[PATH_MAX])
+{
 	int n;
 
-	if (is_pid)
-		n = snprintf(path, sizeof(path), "/proc/%s/ns/net", what);
+	if (is_number(what))
+		n = snprintf(path, PATH_MAX, "/proc/%s/ns/net", what);
 	else if (strchr(what, '/'))
-		n = snprintf(path, sizeof(path), "%s", what);
+		n = snprintf(path, PATH_MAX, "%s", what);
 	else
-		n = snprintf(path, sizeof(path), "/run/netns/%s", what);
-	if (!what[0] || n >= (int)sizeof(path) || !strcmp(what, ".") || !strcmp(what, ".."))
+		n = snprintf(path, PATH_MAX, "/run/netns/%s", what);
+	return !what[0] || n >= PATH_MAX || !strcmp(what, ".") || !strcmp(what, "..") ? -EINVAL : 0;
+}
+
+int netns_open(const char *what, struct error *e)
+{
+	bool is_pid = is_number(what);
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+
+	if (path_of(what, path))
 		return error_set(e, -EINVAL, "bad-netns",
 				 "network namespace \"%.100s\": expected a name, a path or a "
 				 "process id",
@@ -58,6 +71,15 @@ int netns_open(const char *what, struct error *e)
 	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return error_set(e, -EINVAL, "bad-netns", "%.200s is no network namespace", path);
 	return TAKE_FD(fd);
+}
+
+bool netns_is(const char *what, int fd)
+{
+	struct stat named, held;
+	char path[PATH_MAX];
+
+	return !path_of(what, path) && !stat(path, &named) && !fstat(fd, &held) &&
+	       named.st_dev == held.st_dev && named.st_ino == held.st_ino;
 }
 
 int netns_run(int fd, int (*fn)(void *ctx), void *ctx, struct error *e)

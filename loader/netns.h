@@ -6,6 +6,7 @@
 #ifndef SAGATE_NETNS_H
 #define SAGATE_NETNS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -17,6 +18,12 @@
  * is no network namespace), -EACCES …
  */
 int netns_open(const char *what, struct error *e);
+
+/*
+ * Whether `what` (as above) names the namespace behind `fd`. While fd is open no other one can be
+ * taken for it.
+ */
+bool netns_is(const char *what, int fd);
 
 /*
  * Runs fn(ctx) inside the namespace and comes back. Returns fn's value, or -errno with *e when the

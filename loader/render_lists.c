@@ -103,12 +103,19 @@ static const struct render_column gates[] = {
 };
 
 static const struct render_column spaces[] = {
-	{"SPACE", "name", NULL},	{"SYNCED", "synced", sync_text},
-	{"POLICIES", "policies", NULL}, {"SAS", "sas", NULL},
-	{"MASKS", "masks", NULL},	{"REQUIREMENTS", "requirements", NULL},
-	{"DEFAULT", "default", NULL},	{"RESYNCS", "resyncs", NULL},
-	{"OVERRUNS", "overruns", NULL}, {"LAST-SYNC", "last_sync_s", seconds_text},
-	{"IKE", "ike", ike_text},	{},
+	{"SPACE", "name", NULL},
+	{"STATE", "state", NULL},
+	{"SYNCED", "synced", sync_text},
+	{"POLICIES", "policies", NULL},
+	{"SAS", "sas", NULL},
+	{"MASKS", "masks", NULL},
+	{"REQUIREMENTS", "requirements", NULL},
+	{"DEFAULT", "default", NULL},
+	{"RESYNCS", "resyncs", NULL},
+	{"OVERRUNS", "overruns", NULL},
+	{"LAST-SYNC", "last_sync_s", seconds_text},
+	{"IKE", "ike", ike_text},
+	{},
 };
 
 static const struct render_column spd[] = {

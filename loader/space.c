@@ -234,6 +234,9 @@ static int open_netns(struct space *s, const char *what, struct error *e)
 	return netns_cookie(s->netns_fd, &s->netns, e);
 }
 
+#define STRING_(x) #x
+#define STRING(x)  STRING_(x)
+
 static int start(struct space *s, const struct space_config *config, struct error *e)
 {
 	int err;
@@ -244,7 +247,8 @@ static int start(struct space *s, const struct space_config *config, struct erro
 	err = bpf_space_open(s->bpf, s->netns, &s->slot);
 	if (err)
 		return error_set(e, err, "space", "space %s: %s", s->name,
-				 err == -ENOSPC	 ? "all slots are in use"
+				 err == -ENOSPC
+					 ? "all " STRING(SPACES_MAX) " places for spaces are taken"
 				 : err == -EBUSY ? "another space has this network namespace"
 						 : strerror(-err));
 	err = mirror_new(s->event, s->netns_fd, s->slot, &s->sink, &mirror_ops, s, NULL, &s->mirror,
@@ -377,6 +381,16 @@ void space_second(struct space *s)
 		requirements_expire(s->requirements);
 }
 
+bool space_here(const struct space *s)
+{
+	return s->netns_fd < 0 || netns_is(s->netns_text, s->netns_fd);
+}
+
+bool space_error_absent(const struct error *e)
+{
+	return !strcmp(e->code, "no-such-netns");
+}
+
 bool space_synced(const struct space *s)
 {
 	return s->committed && mirror_synced(s->mirror);
@@ -403,6 +417,43 @@ static const char *stale_reason(const struct space *s)
 					: "something was missed, a new snapshot is under way";
 }
 
+static const char *state_name(enum space_state_name state)
+{
+	static const char *const names[] = {
+#define X(id, name) [SPACE_##id] = name,
+		SPACE_STATES(X)
+#undef X
+	};
+
+	return names[state];
+}
+
+static enum space_state_name state_of(const struct space *s)
+{
+	if (!s->committed)
+		return SPACE_STARTING;
+	return mirror_synced(s->mirror) ? SPACE_MIRRORED : SPACE_RESYNC;
+}
+
+json_t *space_closed_json(const char *name, const char *netns, const char *vici,
+			  const struct error *e)
+{
+	json_t *o = json_pack("{s:s s:n s:s? s:s s:b s:s s:I s:I s:I s:I s:n s:I s:I s:I s:f}",
+			      "name", name, "netns", "netns_path", netns, "state",
+			      state_name(space_error_absent(e) ? SPACE_ABSENT : SPACE_REFUSED),
+			      "synced", 0, "stale_reason", e->message, "policies", (json_int_t)0,
+			      "sas", (json_int_t)0, "masks", (json_int_t)0, "requirements",
+			      (json_int_t)0, "default", "resyncs", (json_int_t)0, "overruns",
+			      (json_int_t)0, "not_stored", (json_int_t)0, "last_sync_s", -1.0);
+
+	if (o)
+		json_object_set_new(o, "ike",
+				    vici ? json_pack("{s:s s:b s:n s:n s:i}", "vici", vici, "up", 0,
+						     "version", "error", "children", 0)
+					 : json_null());
+	return o;
+}
+
 json_t *space_to_json(const struct space *s)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
@@ -412,9 +463,10 @@ json_t *space_to_json(const struct space *s)
 
 	spd_count(mirror_spd(s->mirror), &spd);
 	sad_count(mirror_sad(s->mirror), &sad);
-	o = json_pack("{s:s s:I s:b s:s? s:I s:I s:I s:I s:s s:I s:I s:I s:f}", "name", s->name,
-		      "netns", (json_int_t)s->netns, "synced", space_synced(s), "stale_reason",
-		      stale_reason(s), "policies",
+	o = json_pack("{s:s s:I s:s? s:s s:b s:s? s:I s:I s:I s:I s:s s:I s:I s:I s:f}", "name",
+		      s->name, "netns", (json_int_t)s->netns, "netns_path",
+		      s->netns_text[0] ? s->netns_text : NULL, "state", state_name(state_of(s)),
+		      "synced", space_synced(s), "stale_reason", stale_reason(s), "policies",
 		      (json_int_t)(spd.policies - requirements_count(s->requirements)), "sas",
 		      (json_int_t)sad.sas, "masks", (json_int_t)spd.masks, "requirements",
 		      (json_int_t)requirements_count(s->requirements), "default",

@@ -22,6 +22,20 @@
 #define SPACE_REFRESH_S	  60
 #define SPACE_HOST	  "host" /* the daemon's own namespace */
 
+/* X(NAME, "name"): where a space stands. */
+#define SPACE_STATES(X)                                                                            \
+	X(ABSENT, "absent")   /* its network namespace is not there yet */                         \
+	X(REFUSED, "refused") /* it cannot be mirrored */                                          \
+	X(STARTING, "starting")                                                                    \
+	X(RESYNC, "resync")                                                                        \
+	X(MIRRORED, "mirrored")
+
+enum space_state_name {
+#define X(id, name) SPACE_##id,
+	SPACE_STATES(X)
+#undef X
+};
+
 struct space;
 
 /* What happens in a space. All may come at any time from within the loop. */
@@ -88,7 +102,16 @@ int space_acquire(struct space *s, const struct flow *flow, const struct policy_
 /* Once a second: requirements that have been gone long enough. */
 void space_second(struct space *s);
 
+/* Whether what netns= names is still the network namespace that is mirrored. */
+bool space_here(const struct space *s);
+
 bool space_synced(const struct space *s);
 json_t *space_to_json(const struct space *s);
+
+/* One that could not be opened, with the same fields; `e` is what space_new() said. */
+json_t *space_closed_json(const char *name, const char *netns, const char *vici,
+			  const struct error *e);
+/* Whether only its network namespace is missing. */
+bool space_error_absent(const struct error *e);
 
 #endif

@@ -223,3 +223,57 @@ gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$
 }
 
 inside_knows() { [ "$(gate_look | jq '.spaces[] | select(.name == "a") | .ike.children')" = 1 ]; }
+
+# spaces .JQ of the space: as show spaces has it.
+in_space() { sagate show spaces --json | jq -c ".[] | select(.name == \"$1\") | $2"; }
+space_knows_child() { [ "$(in_space "$1" .ike.children)" = 1 ]; }
+space_sas() { [ "$(in_space "$1" .sas)" -ge "$2" ]; }
+no_sas() { [ "$(in_space a .sas)" = 0 ] && [ "$(in_space b .sas)" = 0 ]; }
+gated_on() { # PEER CMD...
+	lab_run_in_gate gated "$@"
+}
+reaches() { gated_on "$1" "$LAB_PROBE" tcp "$2" 80 --echo --for 20 | jq -e '.echoed == 1'; }
+
+@test "two charons in two spaces of one daemon: each flow is negotiated by its own, and nothing is mixed up" {
+	gate_clear
+	gate_touched
+	gate_down
+	lab_load b
+	lab_load a
+	lab_serve_start 80 a
+	GATE_NETNS=/proc/self/ns/net GATE_VICI=$LAB_DIR/nobody GATE_EXTRA="[space \"a\"]
+	netns=a
+	vici=unix://$LAB_DIR/a/vici
+	[space \"b\"]
+	netns=/run/netns/b
+	vici=unix://$LAB_DIR/b/vici" gate_up
+	lab_wait_until 40 space_knows_child a
+	lab_wait_until 40 space_knows_child b
+	gate_mark
+	# a's call: a's charon, and no negotiation in space b
+	run -3 --separate-stderr gated_on a "$LAB_PROBE" tcp 192.0.2.2 80 --for 0
+	lab_wait_until 60 reaches a 192.0.2.2
+	[ "$(sagate show negotiations --json | jq -c '[.[] | [.space, .child, .state]]')" = '[["a","lab/net","established"]]' ]
+	lab_wait_until 10 space_sas b 2
+	[ "$(in_space a .sas)" = 2 ]
+	# b's SAs protect b's flows; the same flow in space a, from a's side, has its own
+	lab_wait_until 10 gate_explains "protected sa" tcp 192.0.2.1:80 --netns b
+	[ "$(sagate explain tcp 192.0.2.1:80 --netns b --json | jq -r '.space, .policy.templates[0].sa.spi')" != \
+		"$(sagate explain tcp 192.0.2.2:80 --netns a --json | jq -r '.space, .policy.templates[0].sa.spi')" ]
+	lab_terminate a
+	lab_wait_until 30 no_sas
+	gate_explains "wait required-no-policy" tcp 192.0.2.1:80 --netns b
+	# b's call: b's charon
+	run -3 --separate-stderr gated_on b "$LAB_PROBE" tcp 192.0.2.1 80 --for 0
+	lab_wait_until 60 reaches b 192.0.2.1
+	[ "$(sagate show negotiations --json | jq -c '[.[] | select(.space == "b") | [.child, .state]]')" = '[["lab/net","established"]]' ]
+	# one charon dies: what its space requires stays required, the other's goes on
+	lab_charon_kill a
+	lab_wait_until 20 space_lost a
+	[ "$(in_space b .ike.up)" = true ]
+	gate_explains "protected sa" tcp 192.0.2.1:80 --netns b
+	[ "$(gate_plain)" = 0 ]
+	lab_serve_stop 80 a
+	lab_capture_proves
+}
+space_lost() { [ "$(in_space "$1" .ike.up)" = false ]; }

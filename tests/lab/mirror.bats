@@ -142,7 +142,7 @@ candidates() {
 }
 # sent_by SPI: packets that the kernel sent by that SA of ESP.
 sent_by() {
-	xfrm -s state get src 192.0.2.1 dst 192.0.2.2 proto esp spi "$1" |
+	lab_exec a ip -s xfrm state get src 192.0.2.1 dst 192.0.2.2 proto esp spi "$1" |
 		sed -n '/lifetime current/{n;s/.*, \([0-9]*\)(packets).*/\1/p}'
 }
 
