@@ -123,7 +123,8 @@ static void put_policy(const json_t *policy, bool all)
 	policy_text(policy, text, sizeof(text));
 	line("policy", text);
 	render_value(policy, "why", text, sizeof(text));
-	line("", text);
+	if (strcmp(text, "-"))
+		line("", text);
 	json_array_foreach(json_get_array(policy, "templates"), i, t)
 		put_template(t, all);
 }

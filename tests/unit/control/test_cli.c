@@ -120,7 +120,7 @@ static void status_is_shown_for_people_and_as_it_came(void **state)
 	HAS(r->out, "sagate 0.1.0: unhealthy, pid 7, up 1h 1m\n");
 	HAS(r->out, "space blue is?[31m stale");
 	HAS(r->out, "SPACE  STATE  SYNCED        POLICIES");
-	HAS(r->out, "host   no (overrun)  3 ");
+	HAS(r->out, "host   -      no (overrun)  3 ");
 	HAS(r->out, "negotiations: 3 started, 2 established, 1 failed, 0 active\n");
 	assert_null(strchr(r->out, '\033'));
 	r = cli(ARGS("-s", sock, "status", "--json"));
