@@ -103,12 +103,32 @@ static int match_side(const struct ts *ts, size_t n, const struct side *s, bool 
 	return best;
 }
 
+/* ICMP's type and code are one port in selectors, the same on both sides; xfrm has two. */
+static uint16_t port_of(const struct ike_flow *f, uint16_t port)
+{
+	if (f->proto != IPPROTO_ICMP && f->proto != IPPROTO_ICMPV6)
+		return port;
+	return f->sport << 8 | (f->dport & 0xff);
+}
+
 static int64_t match_child(const struct ike_child *c, const struct ike_flow *f, bool *by_name)
 {
-	struct side local = {f->family, f->proto,	f->has_saddr ? f->saddr : NULL,
-			     f->sport,	c->local_addrs, c->nlocal_addrs};
-	struct side remote = {f->family, f->proto,	  f->daddr,
-			      f->dport,	 c->remote_addrs, c->nremote_addrs};
+	struct side local = {
+		.family = f->family,
+		.proto = f->proto,
+		.addr = f->has_saddr ? f->saddr : NULL,
+		.port = port_of(f, f->sport),
+		.own = c->local_addrs,
+		.nown = c->nlocal_addrs,
+	};
+	struct side remote = {
+		.family = f->family,
+		.proto = f->proto,
+		.addr = f->daddr,
+		.port = port_of(f, f->dport),
+		.own = c->remote_addrs,
+		.nown = c->nremote_addrs,
+	};
 	bool local_name, remote_name;
 	int l = match_side(c->local, c->nlocal, &local, &local_name);
 	int r = match_side(c->remote, c->nremote, &remote, &remote_name);

@@ -3,7 +3,7 @@
  * Traffic selectors: strongSwan's text form, matching, and cutting them into
  * prefixes and masks for maps. No I/O, no logging, no allocation.
  *
- *   ADDR/LEN | ADDR..ADDR | dynamic     then optionally
+ *   ADDR/LEN | ADDR | ADDR..ADDR | ADDR-ADDR | dynamic     then optionally
  *   [PROTO] | [PROTO/PORT] | [PROTO/PORT-PORT] | [PROTO/OPAQUE] | [PROTO/ANY]
  *
  * PROTO is a number (0: any) or a name, PORT a number or a service's name, for

@@ -203,6 +203,11 @@ static int parse_addrs(char *s, struct ts *ts)
 		*sep = '\0';
 		return parse_range(s, sep + 2, ts);
 	}
+	sep = strchr(s, '-'); /* as swanctl.conf and a connection's addresses write it */
+	if (sep) {
+		*sep = '\0';
+		return parse_range(s, sep + 1, ts);
+	}
 	sep = strchr(s, '/');
 	if (sep)
 		*sep++ = '\0';

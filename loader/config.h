@@ -57,14 +57,21 @@ struct config_gate {
 	unsigned int line;
 };
 
+#define CONFIG_LIST_MAX 16 /* addresses or port ranges of one key */
+
+struct config_ports {
+	uint16_t from, to; /* host order, inclusive */
+};
+
 struct config_require {
 	char *name;
-	struct prefix to;
-	struct prefix from; /* only with has_from */
-	bool has_from;
+	struct prefix to[CONFIG_LIST_MAX];	    /* all of one family, that of from[], too */
+	struct prefix from[CONFIG_LIST_MAX];	    /* none: any */
+	struct config_ports port[CONFIG_LIST_MAX];  /* of the destination; none: any */
+	struct config_ports sport[CONFIG_LIST_MAX]; /* of the source; none: any */
+	size_t to_count, from_count, port_count, sport_count;
 	bool has_proto;
 	uint8_t proto; /* only with has_proto; always there when there is a port */
-	__be16 port;   /* of the destination, 0: any */
 	char *conn;    /* whom to initiate; NULL: found by the traffic selectors */
 	char *child;   /* NULL when conn is */
 	char *space;   /* "host", or the name of a space of this config */

@@ -57,19 +57,19 @@ static int check_requires(struct config_parser *p)
 	for (size_t i = 0; i < p->c->require_count; i++) {
 		struct config_require *q = &p->c->requires[i];
 
-		if (!q->to.family)
+		if (!q->to_count)
 			return parser_error(p, -EINVAL, q->line, "[require \"%s\"] needs to=PREFIX",
 					    q->name);
-		if (q->has_from && q->from.family != q->to.family)
+		if (q->from_count && q->from[0].family != q->to[0].family)
 			return parser_error(p, -EINVAL, q->line,
 					    "[require \"%s\"]: from= and to= are of two address "
 					    "families, expected one",
 					    q->name);
-		if (q->port && !(q->has_proto && has_ports(q->proto)))
+		if ((q->port_count || q->sport_count) && !(q->has_proto && has_ports(q->proto)))
 			return parser_error(p, -EINVAL, q->line,
-					    "[require \"%s\"]: port= needs a proto= that has "
+					    "[require \"%s\"]: %s= needs a proto= that has "
 					    "ports: tcp, udp or sctp",
-					    q->name);
+					    q->name, q->port_count ? "port" : "sport");
 		if (check_space_of(p, q) < 0)
 			return p->err;
 	}

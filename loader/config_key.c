@@ -62,21 +62,12 @@ KEY(gate_cgroup)
 
 KEY(require_to)
 {
-	if (prefix_parse(v, &REQUIRE(p)->to, NULL) < 0)
-		return value_expected(e, v,
-				      "an address or a prefix such as 10.2.0.0/16, without "
-				      "bits behind its length");
-	return 0;
+	return value_prefixes(v, REQUIRE(p)->to, &REQUIRE(p)->to_count, e);
 }
 
 KEY(require_from)
 {
-	if (prefix_parse(v, &REQUIRE(p)->from, NULL) < 0)
-		return value_expected(e, v,
-				      "an address or a prefix such as 10.2.0.0/16, without "
-				      "bits behind its length");
-	REQUIRE(p)->has_from = true;
-	return 0;
+	return value_prefixes(v, REQUIRE(p)->from, &REQUIRE(p)->from_count, e);
 }
 
 KEY(require_proto)
@@ -91,9 +82,12 @@ KEY(require_proto)
 
 KEY(require_port)
 {
-	if (port_parse(v, &REQUIRE(p)->port, NULL) < 0)
-		return value_expected(e, v, "a port from 1 to 65535");
-	return 0;
+	return value_ports(v, REQUIRE(p)->port, &REQUIRE(p)->port_count, e);
+}
+
+KEY(require_sport)
+{
+	return value_ports(v, REQUIRE(p)->sport, &REQUIRE(p)->sport_count, e);
 }
 
 KEY(require_child)
@@ -139,6 +133,7 @@ static const struct key {
 	{SECTION_REQUIRE, "from", require_from},
 	{SECTION_REQUIRE, "proto", require_proto},
 	{SECTION_REQUIRE, "port", require_port},
+	{SECTION_REQUIRE, "sport", require_sport},
 	{SECTION_REQUIRE, "child", require_child},
 	{SECTION_REQUIRE, "space", require_space},
 	{SECTION_SPACE, "netns", space_netns},

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +138,99 @@ int value_child(const char *value, char **conn, char **child, struct error *e)
 				      "CONNECTION/CHILD, the names swanctl.conf gives them");
 	r = put_text(conn, value, slash - value);
 	return r < 0 ? r : put_text(child, slash + 1, strlen(slash + 1));
+}
+
+/*
+ * Calls `one` for each part of "a, b, c" (blanks around commas are none of it) until it fails. The
+ * value is read wrongly as a whole: outputs of parts before that one may be written.
+ */
+static int each_part(const char *value, int (*one)(void *ctx, const char *part), void *ctx)
+{
+	char part[UNITS_TEXT * 2];
+	size_t len;
+
+	for (;; value += len + 1) {
+		const char *end;
+
+		len = strcspn(value, ",");
+		end = value + len;
+		while (*value == ' ' || *value == '\t')
+			value++, len--;
+		while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+			end--;
+		if (end - value >= (ptrdiff_t)sizeof(part))
+			return -EINVAL;
+		snprintf(part, sizeof(part), "%.*s", (int)(end - value), value);
+		if (one(ctx, part))
+			return -EINVAL;
+		if (!value[len])
+			return 0;
+	}
+}
+
+struct prefixes {
+	struct prefix list[CONFIG_LIST_MAX];
+	size_t count;
+};
+
+static int one_prefix(void *ctx, const char *part)
+{
+	struct prefixes *p = ctx;
+
+	if (p->count == CONFIG_LIST_MAX || prefix_parse(part, &p->list[p->count], NULL) < 0 ||
+	    p->list[p->count].family != p->list[0].family)
+		return -EINVAL;
+	p->count++;
+	return 0;
+}
+
+int value_prefixes(const char *value, struct prefix *out, size_t *count, struct error *e)
+{
+	struct prefixes p = {.count = 0};
+
+	if (each_part(value, one_prefix, &p))
+		return value_expected(e, value,
+				      "an address or a prefix such as 10.2.0.0/16, without bits "
+				      "behind its length, or up to 16 of one family with commas "
+				      "between");
+	memcpy(out, p.list, sizeof(p.list));
+	*count = p.count;
+	return 0;
+}
+
+struct ranges {
+	struct config_ports list[CONFIG_LIST_MAX];
+	size_t count;
+};
+
+static int one_range(void *ctx, const char *part)
+{
+	const char *dash = strchr(part, '-');
+	struct ranges *r = ctx;
+	char first[16];
+	__be16 from, to;
+
+	if (r->count == CONFIG_LIST_MAX || strlen(part) >= sizeof(first))
+		return -EINVAL;
+	snprintf(first, sizeof(first), "%.*s", dash ? (int)(dash - part) : (int)strlen(part), part);
+	if (port_parse(first, &from, NULL) < 0 ||
+	    port_parse(dash ? dash + 1 : first, &to, NULL) < 0 || ntohs(from) > ntohs(to))
+		return -EINVAL;
+	r->list[r->count++] = (struct config_ports){ntohs(from), ntohs(to)};
+	return 0;
+}
+
+int value_ports(const char *value, struct config_ports *out, size_t *count, struct error *e)
+{
+	struct ranges r = {.count = 0};
+
+	if (each_part(value, one_range, &r))
+		return value_expected(e, value,
+				      "a port from 1 to 65535, a range such as 1024-2047, or up to "
+				      "16 of them with commas between");
+	memcpy(out, r.list, sizeof(r.list));
+	*count = r.count;
+	return 0;
 }
 
 int value_name(const char *value, char **out, struct error *e)

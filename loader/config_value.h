@@ -31,6 +31,10 @@ int value_duration(const char *value, uint64_t min, uint64_t max, uint64_t *out,
 int value_backoff(const char *value, uint64_t *low, uint64_t *high, struct error *e);
 /* conn/child */
 int value_child(const char *value, char **conn, char **child, struct error *e);
+/* "10.1.0.0/16, 10.2.0.9": at most CONFIG_LIST_MAX, all of one family. */
+int value_prefixes(const char *value, struct prefix *out, size_t *count, struct error *e);
+/* "80, 1024-2047" */
+int value_ports(const char *value, struct config_ports *out, size_t *count, struct error *e);
 /* The name of a space. */
 int value_name(const char *value, char **out, struct error *e);
 /* NAME, /path or process id of a network namespace. */

@@ -45,32 +45,6 @@ static struct space_config space_config_of(const struct config *config,
 	};
 }
 
-/* The configuration's requirements of one space, as one update. */
-static void set_requirements(struct daemon *d, struct space *s)
-{
-	requirements_begin(s->requirements, REQUIREMENT_CONFIG);
-	for (size_t i = 0; i < d->config->require_count; i++) {
-		const struct config_require *in = &d->config->requires[i];
-		struct requirement r = {.source = REQUIREMENT_CONFIG, .to = in->to};
-
-		if (strcmp(in->space, s->name))
-			continue;
-		r.family = in->to.family;
-		if (in->has_from)
-			r.from = in->from;
-		if (in->has_proto)
-			r.proto = in->proto;
-		r.dport = in->port;
-		r.dport_mask = in->port ? 0xffff : 0;
-		snprintf(r.name, sizeof(r.name), "%s", in->name);
-		if (in->conn)
-			snprintf(r.child, sizeof(r.child), "%.64s/%.64s", in->conn, in->child);
-		if (requirements_set(s->requirements, &r) < 0)
-			log_error("require \"%s\": no memory: it is not in force", in->name);
-	}
-	requirements_end(s->requirements, REQUIREMENT_CONFIG);
-}
-
 /* One network namespace is one space, however its sections write it. */
 static int check_free(struct daemon *d, const struct config_space *in, struct error *e)
 {
@@ -101,7 +75,7 @@ static int open_space(struct daemon *d, const struct config_space *in, struct er
 	if (err)
 		return err;
 	LL_APPEND(d->spaces, s);
-	set_requirements(d, s);
+	requirements_from_config(s->requirements, d->config, s->name);
 	return 0;
 }
 
@@ -185,7 +159,7 @@ void daemon_reload_spaces(struct daemon *d)
 			log_error("space %s: %s", s->name, e.message);
 	}
 	LL_FOREACH(d->spaces, s)
-		set_requirements(d, s);
+		requirements_from_config(s->requirements, d->config, s->name);
 	open_spaces(d);
 }
 

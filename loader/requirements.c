@@ -64,11 +64,16 @@ void requirements_free(struct requirements *r)
 	free(r);
 }
 
-/* More specific first: the destination counts most, then the source, then protocol and ports. */
+/*
+ * More specific first: the destination's length counts most, then the source's, then protocol and
+ * ports.
+ */
 static __u32 rank(const struct requirement *r)
 {
-	return 100000 - (r->to.len * 256 + r->from.len + !!r->proto +
-			 __builtin_popcount(r->dport_mask) + __builtin_popcount(r->sport_mask));
+	__u32 upper = !!r->proto + __builtin_popcount(r->dport_mask) +
+		      __builtin_popcount(r->sport_mask); /* at most 33 */
+
+	return (1U << 21) - ((r->to.len * 129U + r->from.len) * 64 + upper);
 }
 
 static void make_policy(const struct requirement *r, struct policy_info *p)
@@ -284,6 +289,7 @@ static json_t *one_json(const struct requirement *r, const char *space)
 			    r->proto ? json_string(proto_format(r->proto, proto, sizeof(proto)))
 				     : json_null());
 	json_object_set_new(o, "port", port_json(r->dport, r->dport_mask));
+	json_object_set_new(o, "sport", port_json(r->sport, r->sport_mask));
 	json_object_set_new(o, "child", r->child[0] ? json_string(r->child) : json_null());
 	return o;
 }

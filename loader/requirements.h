@@ -46,6 +46,9 @@ struct requirement {
 
 #define REQUIREMENT_LINGER_NS 15000000000ULL
 
+/* Of one child, or section, that needs more selectors rather more is required than less. */
+#define REQUIREMENT_SELECTORS_MAX 1024
+
 struct requirements;
 
 int requirements_new(struct spd *spd, struct requirements **out);
@@ -69,6 +72,11 @@ void requirements_end(struct requirements *r, enum requirement_source source);
  */
 int requirements_from_ike(struct requirements *r, const struct ike_child *children, size_t count,
 			  bool linger);
+
+/* The [require] sections of one space, as one update; what there is no memory for is logged. */
+struct config;
+void requirements_from_config(struct requirements *r, const struct config *config,
+			      const char *space);
 
 /* What an IKE daemon no longer has, and what was adopted, is gone from now on. */
 void requirements_gone(struct requirements *r);

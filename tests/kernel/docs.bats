@@ -223,7 +223,7 @@ configured() { # FILE: no error in it
 	configured "$SGK_DIR/all.conf"
 	while read -r key; do
 		case $key in
-		from | proto | port | space) continue ;; # of [require]: shown in the manual
+		from | proto | port | sport | space) continue ;; # of [require]: shown in the manual
 		esac
 		grep -qE "^;?$key = " "$example" || { sgk_fail "no $key in $example"; return 1; }
 	done < <(sed -n 's/^\*\([a-z-]*\)=\*.*/\1/p' "$SGK_REPO/loader/man/sagate.conf.5.scd" | sort -u)

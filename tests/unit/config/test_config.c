@@ -114,6 +114,16 @@ static const struct {
 	{R "proto=icmp\n", R "proto=icmp\nport=8\n", "f:1: [require \"r\"]: port= needs a proto="},
 	{R "proto=47\n", R "proto=gre\n", "f:3: proto=\"gre\": expected tcp, udp"},
 	{R "proto=1\n", R "proto=0\n", "f:3: proto=\"0\": expected tcp, udp"},
+	{R "from=10.1.0.0/16, 10.2.0.1\n", R "from=10.1.0.0/16,,10.2.0.1\n",
+	 "f:3: from=\"10.1.0.0/16,,10.2.0.1\": expected an address or a prefix"},
+	{R "from=10.1.0.0/16\n", R "from=10.1.0.0/16,\n", "f:3: from=\"10.1.0.0/16,\": expected"},
+	{R "from=10.1.0.0/16\n", R "from=10.1.0.0/16,::1\n", "f:3: from=\"10.1.0.0/16,::1\""},
+	{R "proto=udp\nport=1-9\n", R "proto=udp\nport=9-1\n",
+	 "f:4: port=\"9-1\": expected a port"},
+	{R "proto=udp\nport=1,2\n", R "proto=udp\nport=1,x\n",
+	 "f:4: port=\"1,x\": expected a port"},
+	{R "proto=udp\nport=1,2\n", R "proto=udp\nport=1-65536\n", "f:4: port=\"1-65536\""},
+	{R "proto=udp\nsport=7\n", R "sport=7\n", "f:1: [require \"r\"]: sport= needs a proto="},
 	{R "proto=udp\nport=1\n", R "proto=udp\nport=0\n", "f:4: port=\"0\": expected a port"},
 	{R "child=a/b\n", R "child=b\n", "f:3: child=\"b\": expected CONNECTION/CHILD"},
 	{R "child=a/b\n", R "child=a/b/c\n", "f:3: child=\"a/b/c\": expected"},
@@ -215,7 +225,9 @@ static void values_arrive_as_they_were_written(void **state)
 {
 	static const char text[] =
 		"[ike]\nvici=unix:///a\nbackoff=100ms..1h\n"
-		"[require \"r\"]\nto=10.2.0.0/16\nfrom=10.1.0.0/16\nproto=tcp\nport=443\n"
+		"[require \"r\"]\nto=10.2.0.0/16,10.3.0.1\n"
+		"from=10.1.0.0/16, 10.9.0.0/24\t,10.1.2.3\nproto=tcp\n"
+		"port=443, 1024-2047\nsport=1-65535\n"
 		"child=conn/child\nspace=s\n[space \"s\"]\nnetns=17\nvici=unix:///b\n"
 		"[space \"host\"]\n";
 	const struct config_require *q;
@@ -225,12 +237,20 @@ static void values_arrive_as_they_were_written(void **state)
 	assert_int_equal(parse(text, &c, NULL), 0);
 	q = c.requires;
 	assert_int_equal(c.require_count, 1);
-	assert_int_equal(q->to.len, 16);
-	assert_int_equal(q->to.addr[0], htonl(0x0a020000));
-	assert_true(q->has_from);
-	assert_int_equal(q->from.addr[0], htonl(0x0a010000));
+	assert_int_equal(q->to_count, 2);
+	assert_int_equal(q->to[0].len, 16);
+	assert_int_equal(q->to[0].addr[0], htonl(0x0a020000));
+	assert_int_equal(q->to[1].len, 32);
+	assert_int_equal(q->from_count, 3);
+	assert_int_equal(q->from[0].addr[0], htonl(0x0a010000));
+	assert_int_equal(q->from[2].addr[0], htonl(0x0a010203));
 	assert_int_equal(q->proto, 6);
-	assert_int_equal(q->port, htons(443));
+	assert_int_equal(q->port_count, 2);
+	assert_int_equal(q->port[0].from, 443);
+	assert_int_equal(q->port[0].to, 443);
+	assert_int_equal(q->port[1].from, 1024);
+	assert_int_equal(q->port[1].to, 2047);
+	assert_int_equal(q->sport_count, 1);
 	assert_string_equal(q->conn, "conn");
 	assert_string_equal(q->child, "child");
 	assert_string_equal(q->space, "s");

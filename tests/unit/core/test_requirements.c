@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Requirements out of loaded children, in the policy table. */
-/* needs: loader/requirements.c loader/requirements_ike.c */
+/* needs: loader/requirements.c loader/requirements_ike.c loader/requirements_config.c */
+/* needs: loader/explain_selector.c loader/config.c loader/config_check.c loader/config_key.c */
+/* needs: loader/config_parse.c loader/config_section.c loader/config_settings.c */
+/* needs: loader/config_value.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c loader/error.c loader/log.c loader/units.c */
 /* needs: loader/json_util.c ike-bridge/ts.c ike-bridge/ts_parse.c */
@@ -11,10 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <cmocka.h>
 
+#include "config.h"
+#include "explain_selector.h"
 #include "requirements.h"
 
 static struct space_state state;
@@ -200,6 +206,234 @@ static void test_what_stands_keeps_its_index_and_the_rest_goes(void **unused)
 	assert_null(spd_find(spd, CLASS_REQUIRE, 1));
 }
 
+/* ---- the edges of what is required ---- */
+
+struct asked {
+	struct flow flow;
+	__u32 best;
+	bool required;
+};
+
+static int ask_each(void *ctx, enum spd_class class, const struct policy_info *p)
+{
+	struct asked *a = ctx;
+	char text[200];
+
+	assert_int_equal(class, CLASS_REQUIRE);
+	if (selector_outside(&p->sel, &a->flow, text, sizeof(text)) == SELECTOR_FITS &&
+	    p->priority < a->best) {
+		a->best = p->priority;
+		a->required = p->action == XFRM_POLICY_BLOCK;
+	}
+	return 0;
+}
+
+/* "PROTO SRC SPORT DST DPORT" */
+static bool required(const char *text)
+{
+	struct asked a = {.best = ~0U};
+	char src[64], dst[64];
+	unsigned int proto, sport, dport;
+	int family;
+
+	assert_int_equal(sscanf(text, "%u %63s %u %63s %u", &proto, src, &sport, dst, &dport), 5);
+	family = strchr(dst, ':') ? AF_INET6 : AF_INET;
+	a.flow.family = family;
+	a.flow.proto = proto;
+	a.flow.sport = htons(sport);
+	a.flow.dport = htons(dport);
+	a.flow.has_saddr = KNOWN_BOUND;
+	assert_int_equal(inet_pton(family, src, a.flow.saddr), 1);
+	assert_int_equal(inet_pton(family, dst, a.flow.daddr), 1);
+	spd_each(spd, ask_each, &a);
+	return a.required;
+}
+
+/* Each selector with flows just inside and just outside of it. */
+static void test_every_form_of_selector_is_exact_at_its_edges(void **unused)
+{
+	static const struct {
+		const char *local, *remote;
+		const char *in[6], *out[8];
+	} rows[] = {
+		{"192.0.2.1/32",
+		 "10.0.0.0/8",
+		 {"6 192.0.2.1 0 10.0.0.0 1", "17 192.0.2.1 9 10.255.255.255 65535",
+		  "47 192.0.2.1 0 10.1.1.1 0"},
+		 {"6 192.0.2.1 0 9.255.255.255 1", "6 192.0.2.1 0 11.0.0.0 1",
+		  "6 192.0.2.2 0 10.0.0.0 1", "6 192.0.2.0 0 10.0.0.0 1"}},
+		{"0.0.0.0/0",
+		 "10.0.0.3..10.0.1.9[tcp]",
+		 {"6 1.1.1.1 0 10.0.0.3 1", "6 1.1.1.1 0 10.0.1.9 1", "6 1.1.1.1 0 10.0.1.0 1"},
+		 {"6 1.1.1.1 0 10.0.0.2 1", "6 1.1.1.1 0 10.0.1.10 1", "17 1.1.1.1 0 10.0.0.3 1"}},
+		{"0.0.0.0/0",
+		 "0.0.0.0/0[tcp/80]",
+		 {"6 1.1.1.1 5 2.2.2.2 80"},
+		 {"6 1.1.1.1 5 2.2.2.2 79", "6 1.1.1.1 5 2.2.2.2 81", "17 1.1.1.1 5 2.2.2.2 80"}},
+		{"0.0.0.0/0",
+		 "10.0.0.0/24[udp/1000-3001]",
+		 {"17 1.1.1.1 0 10.0.0.0 1000", "17 1.1.1.1 0 10.0.0.0 3001",
+		  "17 1.1.1.1 0 10.0.0.0 1024", "17 1.1.1.1 0 10.0.0.0 2047"},
+		 {"17 1.1.1.1 0 10.0.0.0 999", "17 1.1.1.1 0 10.0.0.0 3002",
+		  "6 1.1.1.1 0 10.0.0.0 1000"}},
+		{"0.0.0.0/0[tcp/1024-2047]",
+		 "10.0.0.0/24[tcp/0-65534]",
+		 {"6 1.1.1.1 1024 10.0.0.0 0", "6 1.1.1.1 2047 10.0.0.0 65534"},
+		 {"6 1.1.1.1 1023 10.0.0.0 0", "6 1.1.1.1 2048 10.0.0.0 0",
+		  "6 1.1.1.1 1024 10.0.0.0 65535"}},
+		{"0.0.0.0/0",
+		 "10.0.0.0/24[0/53]",
+		 {"17 1.1.1.1 0 10.0.0.0 53", "6 1.1.1.1 0 10.0.0.0 53"},
+		 {"17 1.1.1.1 0 10.0.0.0 52", "6 1.1.1.1 0 10.0.0.0 54"}},
+		{"0.0.0.0/0",
+		 "10.0.0.0/24[udp/OPAQUE]",
+		 {"17 1.1.1.1 0 10.0.0.0 0", "17 1.1.1.1 0 10.0.0.0 65535"},
+		 {"6 1.1.1.1 0 10.0.0.0 1"}},
+		/* type and code are xfrm's source and destination port; code 0 is any */
+		{"0.0.0.0/0",
+		 "10.0.0.0/24[icmp/8]",
+		 {"1 1.1.1.1 8 10.0.0.0 0", "1 1.1.1.1 8 10.0.0.0 3"},
+		 {"1 1.1.1.1 7 10.0.0.0 0", "1 1.1.1.1 9 10.0.0.0 0", "17 1.1.1.1 8 10.0.0.0 0"}},
+		{"0.0.0.0/0[icmp/3(4)]",
+		 "10.0.0.0/24",
+		 {"1 1.1.1.1 3 10.0.0.0 4"},
+		 {"1 1.1.1.1 3 10.0.0.0 3", "1 1.1.1.1 3 10.0.0.0 5", "1 1.1.1.1 4 10.0.0.0 4"}},
+		{"0.0.0.0/0",
+		 "10.0.0.0/24[icmp/1-7(255)]",
+		 {"1 1.1.1.1 1 10.0.0.0 0", "1 1.1.1.1 7 10.0.0.0 255"},
+		 {"1 1.1.1.1 0 10.0.0.0 0", "1 1.1.1.1 8 10.0.0.0 0"}},
+		{"0.0.0.0/0",
+		 "10.0.0.0/24[icmp/8-8(255)]",
+		 {"1 1.1.1.1 8 10.0.0.0 0", "1 1.1.1.1 8 10.0.0.0 255"},
+		 {"1 1.1.1.1 7 10.0.0.0 0", "1 1.1.1.1 9 10.0.0.0 0"}},
+		{"::/0",
+		 "2001:db8::1..2001:db8::9[132/5000-5003]",
+		 {"132 ::1 0 2001:db8::1 5000", "132 ::1 0 2001:db8::9 5003"},
+		 {"132 ::1 0 2001:db8:: 5000", "132 ::1 0 2001:db8::a 5000",
+		  "132 ::1 0 2001:db8::1 4999", "132 ::1 0 2001:db8::1 5004",
+		  "6 ::1 0 2001:db8::1 5000"}},
+		{"::/0",
+		 "::/0[ipv6-icmp/128]",
+		 {"58 ::1 128 2001:db8::1 0"},
+		 {"58 ::1 127 2001:db8::1 0", "58 ::1 129 2001:db8::1 0", "1 1.1.1.1 8 2.2.2.2 0"}},
+		{"0.0.0.0/0",
+		 "0.0.0.0/0",
+		 {"6 1.1.1.1 0 0.0.0.0 1", "6 1.1.1.1 0 255.255.255.255 1"},
+		 {"6 ::1 0 ::2 1"}},
+	};
+	struct child k;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		make(&k, IKE_TUNNEL, rows[i].local, rows[i].remote, "192.0.2.2");
+		assert_true(from(&k) > 0);
+		for (size_t f = 0; f < 6 && rows[i].in[f]; f++)
+			if (!required(rows[i].in[f]))
+				fail_msg("%s: not required: %s", rows[i].remote, rows[i].in[f]);
+		for (size_t f = 0; f < 8 && rows[i].out[f]; f++)
+			if (required(rows[i].out[f]))
+				fail_msg("%s: required: %s", rows[i].remote, rows[i].out[f]);
+	}
+}
+
+/* What a connection writes for its own addresses. */
+static void test_dynamic_is_every_address_that_is_known(void **unused)
+{
+	const char *remotes[] = {"peer.example.org", "192.0.2.20-192.0.2.29",
+				 "198.51.100.0/28",  "%any",
+				 "0.0.0.0/0",	     "192.0.2.9"};
+	const char *locals[] = {"192.0.2.1", "%any"};
+	struct child k;
+
+	(void)unused;
+	make(&k, IKE_TRANSPORT, "dynamic", "dynamic", NULL);
+	k.c.remote_addrs = remotes;
+	k.c.nremote_addrs = 6;
+	assert_true(from(&k) > 0);
+	assert_true(required("6 192.0.2.1 0 192.0.2.9 1"));
+	assert_true(required("6 192.0.2.1 0 192.0.2.20 1"));
+	assert_true(required("6 192.0.2.1 0 192.0.2.29 1"));
+	assert_true(required("6 192.0.2.1 0 198.51.100.15 1"));
+	assert_false(required("6 192.0.2.1 0 192.0.2.19 1"));
+	assert_false(required("6 192.0.2.1 0 192.0.2.30 1"));
+	assert_false(required("6 192.0.2.1 0 198.51.100.16 1"));
+	assert_false(required("6 192.0.2.7 0 192.0.2.9 1"));
+	/* with an unknown one among its own, from anywhere */
+	k.c.local_addrs = locals;
+	k.c.nlocal_addrs = 2;
+	from(&k);
+	assert_true(required("6 192.0.2.7 0 192.0.2.9 1"));
+	/* a name alone is no address */
+	k.c.nremote_addrs = 1;
+	assert_int_equal(from(&k), 0);
+}
+
+static void test_the_more_specific_of_exemption_and_requirement_holds(void **unused)
+{
+	struct child wide, pass, narrow;
+	struct ike_child all[3];
+
+	(void)unused;
+	make(&wide, IKE_TUNNEL, "0.0.0.0/0", "10.0.0.0/8", "192.0.2.2");
+	make(&pass, IKE_PASS, "0.0.0.0/0", "10.1.0.0/16", "%any");
+	make(&narrow, IKE_TUNNEL, "0.0.0.0/0", "10.1.2.0/24[tcp/443]", "192.0.2.2");
+	all[0] = wide.c;
+	all[1] = pass.c;
+	all[2] = narrow.c;
+	requirements_from_ike(reqs, all, 3, false);
+	assert_true(required("6 1.1.1.1 0 10.2.0.1 1"));
+	assert_false(required("6 1.1.1.1 0 10.1.0.1 1"));
+	assert_false(required("6 1.1.1.1 0 10.1.2.1 442"));
+	assert_true(required("6 1.1.1.1 0 10.1.2.1 443"));
+	/* the destination counts before the source, the source before protocol and port */
+	make(&wide, IKE_PASS, "10.9.0.0/16", "10.0.0.0/8", "192.0.2.2");
+	make(&narrow, IKE_TUNNEL, "10.0.0.0/8", "10.0.0.0/8[tcp/443]", "192.0.2.2");
+	all[0] = wide.c;
+	all[1] = narrow.c;
+	requirements_from_ike(reqs, all, 2, false);
+	assert_false(required("6 10.9.0.1 0 10.2.0.1 443"));
+	assert_true(required("6 10.8.0.1 0 10.2.0.1 443"));
+}
+
+static void test_sections_of_the_configuration_are_exact_too(void **unused)
+{
+	static const char text[] =
+		"[require \"r\"]\nto=10.2.0.0/16, 10.4.0.1\nfrom=192.0.2.1, 198.51.100.0/24\n"
+		"proto=tcp\nport=80, 1000-3001\nsport=1024-65535\n"
+		"[require \"six\"]\nto=2001:db8::/32\n"
+		"[require \"other\"]\nto=0.0.0.0/0\nspace=blue\n[space \"blue\"]\nnetns=blue\n"
+		"[require \"many\"]\nto=10.9.0.0/16\nproto=udp\nport=1-65534\nsport=1-65534\n"
+		"from=1.0.0.0/32, 2.0.0.0/32\n";
+	static const char *const in[] = {
+		"6 192.0.2.1 1024 10.2.0.0 80",	       "6 198.51.100.0 65535 10.2.255.255 1000",
+		"6 198.51.100.255 2000 10.4.0.1 3001", "6 ::1 0 2001:db8::1 0",
+		"17 1.0.0.0 65535 10.9.0.1 65535",
+	};
+	static const char *const out[] = {
+		"6 192.0.2.1 1023 10.2.0.0 80",	  "6 192.0.2.1 1024 10.2.0.0 79",
+		"6 192.0.2.1 1024 10.2.0.0 81",	  "6 192.0.2.1 1024 10.2.0.0 999",
+		"6 192.0.2.1 1024 10.2.0.0 3002", "6 192.0.2.2 1024 10.2.0.0 80",
+		"6 192.0.2.0 1024 10.2.0.0 80",	  "6 198.51.101.0 1024 10.2.0.0 80",
+		"6 192.0.2.1 1024 10.4.0.0 80",	  "6 192.0.2.1 1024 10.4.0.2 80",
+		"6 192.0.2.1 1024 10.3.0.0 80",	  "17 192.0.2.1 1024 10.2.0.0 80",
+		"6 ::1 0 2001:db9:: 0",		  "17 1.0.0.1 65535 10.9.0.1 65535",
+	};
+	struct config c;
+	struct error e;
+
+	(void)unused;
+	if (config_parse("f", text, sizeof(text) - 1, &c, &e))
+		fail_msg("%s", e.message);
+	requirements_from_config(reqs, &c, "host");
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++)
+		if (!required(in[i]))
+			fail_msg("not required: %s", in[i]);
+	for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++)
+		if (required(out[i]))
+			fail_msg("required: %s", out[i]);
+	config_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +444,10 @@ int main(void)
 		T(test_pass_is_an_exemption_and_drop_is_nothing),
 		T(test_more_specific_requirements_are_asked_first),
 		T(test_what_stands_keeps_its_index_and_the_rest_goes),
+		T(test_every_form_of_selector_is_exact_at_its_edges),
+		T(test_dynamic_is_every_address_that_is_known),
+		T(test_the_more_specific_of_exemption_and_requirement_holds),
+		T(test_sections_of_the_configuration_are_exact_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

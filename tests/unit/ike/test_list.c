@@ -286,6 +286,26 @@ static void the_remote_side_counts_before_the_local_one(void **state)
 	ike_list_free(&list);
 }
 
+/* xfrm has ICMP's type and code as two ports, selectors have them as one, on either side. */
+static void an_icmp_flow_is_found_by_type_and_code(void **state)
+{
+	struct ike_flow flow = {.family = AF_INET, .proto = 1, .daddr = {10, 1, 2, 3}, .sport = 8};
+	struct ike_list list = {};
+	struct ike_build build = {};
+
+	(void)state;
+	add(&build, &list, "echo", "198.51.100.1", "10.1.0.0/16[icmp/8]");
+	add(&build, &list, "frag", "198.51.100.1", "10.1.0.0/16[icmp/3(4)]");
+	ike_list_take(&list, &build);
+	assert_string_equal(ike_find(&list, &flow)->conn, "echo");
+	flow.sport = 3;
+	flow.dport = 4;
+	assert_string_equal(ike_find(&list, &flow)->conn, "frag");
+	flow.dport = 5;
+	assert_null(ike_find(&list, &flow));
+	ike_list_free(&list);
+}
+
 /* Lines of charon 5.9.8, in the order in which it logged them. */
 static void the_line_that_says_why_is_picked(void **state)
 {
@@ -358,6 +378,7 @@ int main(void)
 		cmocka_unit_test(too_many_selectors_are_counted),
 		cmocka_unit_test(the_most_specific_child_is_found),
 		cmocka_unit_test(the_remote_side_counts_before_the_local_one),
+		cmocka_unit_test(an_icmp_flow_is_found_by_type_and_code),
 		cmocka_unit_test(the_line_that_says_why_is_picked),
 		cmocka_unit_test(texts_of_the_daemon_are_made_printable),
 	};
