@@ -138,6 +138,29 @@ static __attribute__((format(printf, 2, 3))) void problem(json_t *list, const ch
 	json_array_append_new(list, json_text(text));
 }
 
+/* Selectors that were not understood are not required; the first child that has some, and how many.
+ */
+static void selectors_problem(json_t *list, const struct space *s)
+{
+	const struct ike_child *children, *first = NULL;
+	size_t n = 0, count = 0;
+
+	children = s->ike ? ike_bridge_children(s->ike, &n, NULL) : NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (!children[i].left_out)
+			continue;
+		if (!first)
+			first = &children[i];
+		count++;
+	}
+	if (first)
+		problem(list,
+			"space %s: %zu traffic selectors of child %s/%s (and of %zu others) are not "
+			"understood or too many: what they cover is not required before its policy "
+			"is there",
+			s->name, first->left_out, first->conn, first->name, count - 1);
+}
+
 /* What an operator has to know, each with the object and what follows. */
 static json_t *problems_json(struct daemon *d)
 {
@@ -158,6 +181,8 @@ static json_t *problems_json(struct daemon *d)
 		if (s->ike && !ike_bridge_up(s->ike) && d->config->trigger == TRIGGER_VICI)
 			problem(list, "space %s: no IKE daemon at %s: %s: no SA can be negotiated",
 				s->name, s->vici, s->ike_problem);
+		if (d->config->require_children)
+			selectors_problem(list, s);
 		spd_count(mirror_spd(s->mirror), &spd);
 		sad_count(mirror_sad(s->mirror), &sad);
 		if (spd.missing || sad.missing)

@@ -170,7 +170,7 @@ static int from_pair(struct requirements *r, const struct ike_child *c, const st
 	if (local_ts->proto && remote_ts->proto && local_ts->proto != remote_ts->proto)
 		return 0;
 	if (read_side(local_ts, c->local_addrs, c->nlocal_addrs, &local, &all) ||
-	    (!all && !one->exempt))
+	    ((!all || c->left_out) && !one->exempt))
 		widen_addresses(&local);
 	one->proto = remote.proto ? remote.proto : local.proto;
 	if (is_icmp(one->proto))

@@ -179,3 +179,14 @@ edges() {
 	lab_exec a ip xfrm policy delete dst 172.16.0.0/12 dir out
 	lab_wait_until 5 gate_explains "wait required-no-policy" tcp 172.18.0.1:1
 }
+
+@test "selectors beyond what is read are a problem that status names" {
+	load dynamic "$FIRST" tunnel \
+		dynamic "$(seq -s ", " -f "10.200.0.%.0f/32" 1 254), 10.201.0.1, 10.201.0.2, 10.201.0.3" tunnel
+	edges <<-END
+	+ tcp 10.200.0.254:1
+	- tcp 10.200.0.255:1
+	+ tcp 10.200.0.1:1 192.0.2.9
+	END
+	sagate status --json | jq -e '[.problems[] | select(contains("1 traffic selectors of child forms/c1"))] | length == 1'
+}

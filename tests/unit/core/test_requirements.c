@@ -363,6 +363,13 @@ static void test_dynamic_is_every_address_that_is_known(void **unused)
 	k.c.nlocal_addrs = 2;
 	from(&k);
 	assert_true(required("6 192.0.2.7 0 192.0.2.9 1"));
+	k.c.nlocal_addrs = 1;
+	from(&k);
+	assert_false(required("6 192.0.2.7 0 192.0.2.9 1"));
+	/* or with a selector that was not understood, which may be one of its own */
+	k.c.left_out = 1;
+	from(&k);
+	assert_true(required("6 192.0.2.7 0 192.0.2.9 1"));
 	/* a name alone is no address */
 	k.c.nremote_addrs = 1;
 	assert_int_equal(from(&k), 0);
