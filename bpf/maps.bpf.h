@@ -46,7 +46,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144);
+	__uint(max_entries, POLICIES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct spd_key);
 	__type(value, struct spd_value);
@@ -54,7 +54,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 262144);
+	__uint(max_entries, SAS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct sad_key);
 	__type(value, struct sad_value);
@@ -70,7 +70,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 131072);
+	__uint(max_entries, ROUTES_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct route_key);
 	__type(value, struct route_value);

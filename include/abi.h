@@ -29,6 +29,11 @@
 #define REASONS_MAX   64
 #define PLENS_MAX     129 /* prefix lengths of routes, for each space and family */
 
+/* Entries of spd, sad and routes unless the configuration has other sizes ([daemon] *-max=). */
+#define POLICIES_MAX 262144
+#define SAS_MAX	     262144
+#define ROUTES_MAX   131072
+
 /* A space whose heartbeat is older is stale. The daemon beats every second. */
 #define HEARTBEAT_LATE_NS 5000000000ULL
 

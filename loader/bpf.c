@@ -17,6 +17,7 @@
 
 #include "bpf.h"
 #include "bpf_internal.h"
+#include "bpf_resize.h"
 #include "cleanup.h"
 #include "log.h"
 #include "sagate.skel.h"
@@ -274,7 +275,24 @@ static bool nothing_pinned(const char *pin)
 	return access(path, F_OK) && errno == ENOENT;
 }
 
-int bpf_open(const char *pin, struct bpf **out, struct error *e)
+/* The programs and maps of *b, whose skeleton is open. */
+static int load_all(struct bpf *b, const struct bpf_sizes *sizes, struct error *e)
+{
+	_cleanup_(bpf_resize_done) struct bpf_resize resize = BPF_RESIZE_NONE;
+	int err;
+
+	set_prefix_masks(b->skel);
+	err = open_maps(b, e);
+	if (!err)
+		err = bpf_resize_plan(&resize, b->skel->obj, b->pin, sizes, &b->sizes, e);
+	if (!err)
+		err = load(b, e);
+	if (!err)
+		err = bpf_resize_move(&resize, b->skel->obj, b->pin, e);
+	return err ? err : pin_programs(b, e);
+}
+
+int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, struct error *e)
 {
 	bool fresh = nothing_pinned(pin);
 	_cleanup_close_ int lock = -1;
@@ -310,12 +328,7 @@ int bpf_open(const char *pin, struct bpf **out, struct error *e)
 		bpf_close(b);
 		return err;
 	}
-	set_prefix_masks(b->skel);
-	err = open_maps(b, e);
-	if (!err)
-		err = load(b, e);
-	if (!err)
-		err = pin_programs(b, e);
+	err = load_all(b, sizes, e);
 	if (err) {
 		bpf_discard(b);
 		bpf_close(b);
@@ -337,6 +350,11 @@ void bpf_close(struct bpf *b)
 	sagate_bpf__destroy(b->skel);
 	cleanup_close(&b->lock);
 	free(b);
+}
+
+struct bpf_sizes bpf_sizes(const struct bpf *b)
+{
+	return b->sizes;
 }
 
 int bpf_program_fd(const struct bpf *b, enum hook hook)

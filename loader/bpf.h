@@ -18,12 +18,26 @@
 
 struct bpf;
 
+/* How many entries the maps of all spaces together take. */
+struct bpf_sizes {
+	__u32 policies; /* and requirements: spd */
+	__u32 sas;	/* sad */
+	__u32 routes;	/* routes */
+};
+
 /*
  * Loads the programs and creates or adopts the maps pinned below `pin` (a folder on a BPF file
  * system, which is mounted when /sys/fs/bpf is not). -EPROTO: what is pinned there has another ABI;
  * it is left as it is.
+ *
+ * `sizes` (NULL: the defaults of abi.h) are those of new maps. A pinned map of another size is
+ * replaced by a new one with the same entries, which our programs use; attached ones keep the old
+ * map until their links are updated (gates_adopt). One with more entries than the new size holds
+ * keeps its size, with a warning in the log: bpf_sizes() tells.
  */
-int bpf_open(const char *pin, struct bpf **out, struct error *e);
+int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, struct error *e);
+/* Those in force. */
+struct bpf_sizes bpf_sizes(const struct bpf *b);
 void bpf_close(struct bpf *b); /* the pins stay */
 /* After a start that failed: removes what bpf_open() pinned, if nothing was there before. */
 void bpf_discard(struct bpf *b);

@@ -19,6 +19,7 @@ struct bpf {
 	struct shadow *shadow[SPACES_MAX]; /* of a space that was not committed yet */
 	bool open[SPACES_MAX];		   /* by this daemon */
 	int map[MAP_COUNT];
+	struct bpf_sizes sizes;
 	int spaces, settings, counters, alerts, ike_daemons, events, ask;
 };
 

@@ -96,6 +96,9 @@ int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
 	b->shadow[at] = shadow_new();
 	if (!b->shadow[at])
 		return -ENOMEM;
+	shadow_limit(b->shadow[at], MAP_SPD, b->sizes.policies);
+	shadow_limit(b->shadow[at], MAP_SAD, b->sizes.sas);
+	shadow_limit(b->shadow[at], MAP_ROUTES, b->sizes.routes);
 	b->open[at] = true;
 	*slot = at;
 	return 0;
@@ -142,39 +145,52 @@ static int sweep(struct bpf *b, __u32 space, enum map_id map, const struct shado
 	return removed;
 }
 
+static const enum map_id commit_order[] = {MAP_SAD,	    MAP_SPD,	   MAP_ROUTES,
+					   MAP_ROUTE_PLENS, MAP_SPD_MASKS, MAP_BACKOFF};
+
+static int commit_all(struct bpf *b, __u32 space, const struct shadow *shadow)
+{
+	struct commit c = {.b = b, .space = space};
+
+	for (size_t i = 0; i < MAP_COUNT; i++) {
+		c.map = commit_order[i];
+		shadow_each(shadow, c.map, commit_put, &c);
+	}
+	return c.err;
+}
+
 /*
  * Entries first, then the lists that lead to them, then the flags and counts, and only then what is
  * left over from an earlier daemon goes: at every moment the maps hold the old image or the new.
+ * Both may be more than a map holds: the space is full until the old one went.
  */
 int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 {
-	static const enum map_id order[] = {MAP_SAD,	     MAP_SPD,	    MAP_ROUTES,
-					    MAP_ROUTE_PLENS, MAP_SPD_MASKS, MAP_BACKOFF};
 	struct shadow *shadow = b->shadow[space];
 	struct space_state *state = &b->state[space], *from;
-	struct commit c = {.b = b, .space = space};
-	int removed = 0;
+	int removed = 0, err;
 
 	if (!shadow)
 		return 0;
 	from = shadow_state(shadow);
-	for (size_t i = 0; i < MAP_COUNT; i++) {
-		c.map = order[i];
-		shadow_each(shadow, c.map, commit_put, &c);
-	}
+	err = commit_all(b, space, shadow);
 	raise_epoch(b, space);
 	memcpy(state->masks, from->masks, sizeof(state->masks));
 	memcpy(state->plens, from->plens, sizeof(state->plens));
 	state->default_block = from->default_block;
 	state->fwmark_rules = from->fwmark_rules;
 	state->full = from->full;
-	if (c.err)
+	if (err)
 		state->full |= FULL_COMMIT;
 	state->netns = netns;
 	state->heartbeat = boot_ns();
 	for (size_t i = 0; i < MAP_COUNT; i++)
-		removed += sweep(b, space, order[i], shadow);
+		removed += sweep(b, space, commit_order[i], shadow);
+	if (err)
+		err = commit_all(b, space, shadow);
 	raise_epoch(b, space);
+	if (!err)
+		state->full &= (__u8)~FULL_COMMIT;
 	state->synced = from->synced;
 	b->shadow[space] = NULL;
 	shadow_free(shadow);
@@ -182,7 +198,7 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 		log_debug("space %u: %d entries of an earlier daemon removed", space, removed);
 	if (bpf_map_update_elem(b->spaces, &netns, &space, BPF_ANY))
 		return -errno;
-	return c.err;
+	return err;
 }
 
 void bpf_space_abandon(struct bpf *b, __u32 space)

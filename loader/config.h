@@ -21,6 +21,7 @@
 #define CONFIG_NAME_MAX	     64	    /* bytes of a name of a gate, requirement or space */
 #define CONFIG_LINE_MAX	     198    /* bytes of a line: inih keeps 200 */
 #define CONFIG_FILE_MAX	     (1024 * 1024)
+#define CONFIG_ENTRIES_MAX   4194304	   /* of a map: its empty table takes 64 MiB */
 #define CONFIG_CODE	     "config"	   /* struct error's code for a bad file */
 #define CONFIG_SETTINGS_CODE "bad-setting" /* and for a bad KEY=VALUE */
 
@@ -88,7 +89,8 @@ struct config_space {
 struct config {
 	char *control; /* path of the control socket */
 	char *pin;
-	int log_level; /* LOG_ERR … LOG_DEBUG */
+	int log_level;				    /* LOG_ERR … LOG_DEBUG */
+	uint32_t policies_max, sas_max, routes_max; /* entries of the maps, of all spaces */
 
 	enum ike_trigger trigger;
 	uint64_t ike_timeout; /* of one negotiation */

@@ -30,6 +30,21 @@ KEY(daemon_log_level)
 	return value_log_level(v, &p->c->log_level, e);
 }
 
+KEY(daemon_policies_max)
+{
+	return value_entries(v, &p->c->policies_max, e);
+}
+
+KEY(daemon_sas_max)
+{
+	return value_entries(v, &p->c->sas_max, e);
+}
+
+KEY(daemon_routes_max)
+{
+	return value_entries(v, &p->c->routes_max, e);
+}
+
 KEY(ike_vici)
 {
 	return value_vici(v, &p->ike_vici, e);
@@ -123,6 +138,9 @@ static const struct key {
 	{SECTION_DAEMON, "control", daemon_control},
 	{SECTION_DAEMON, "pin", daemon_pin},
 	{SECTION_DAEMON, "log-level", daemon_log_level},
+	{SECTION_DAEMON, "policies-max", daemon_policies_max},
+	{SECTION_DAEMON, "sas-max", daemon_sas_max},
+	{SECTION_DAEMON, "routes-max", daemon_routes_max},
 	{SECTION_IKE, "vici", ike_vici},
 	{SECTION_IKE, "trigger", ike_trigger},
 	{SECTION_IKE, "timeout", ike_timeout},

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "abi.h"
 #include "cleanup.h"
 #include "config_parse.h"
 #include "control.h"
@@ -92,6 +93,9 @@ static int set_defaults(struct config *c)
 	c->control = strdup(CONTROL_PATH);
 	c->pin = strdup(CONFIG_PIN);
 	c->log_level = LOG_INFO;
+	c->policies_max = POLICIES_MAX;
+	c->sas_max = SAS_MAX;
+	c->routes_max = ROUTES_MAX;
 	c->trigger = TRIGGER_VICI;
 	c->ike_timeout = 30 * SECOND;
 	c->backoff_min = SECOND;

@@ -257,6 +257,9 @@ static void reload(struct daemon *d)
 	}
 	if (strcmp(config.control, d->config->control) || strcmp(config.pin, d->config->pin))
 		log_warning("control= and pin= change only with a restart");
+	if (config.policies_max != d->config->policies_max ||
+	    config.sas_max != d->config->sas_max || config.routes_max != d->config->routes_max)
+		log_warning("policies-max=, sas-max= and routes-max= change only with a restart");
 	config_free(&d->reloaded);
 	d->reloaded = config;
 	d->config = &d->reloaded;
@@ -324,6 +327,9 @@ static int add_sources(struct daemon *d, struct error *e)
 static int start(struct daemon *d, struct error *e)
 {
 	struct negotiation_options options = negotiation_options_of(d->config);
+	struct bpf_sizes sizes = {.policies = d->config->policies_max,
+				  .sas = d->config->sas_max,
+				  .routes = d->config->routes_max};
 	int err;
 
 	err = sd_event_new(&d->event);
@@ -335,7 +341,7 @@ static int start(struct daemon *d, struct error *e)
 		err = control_new(d->event, d->config->control, &daemon_control_ops, d, &d->control,
 				  e);
 	if (!err)
-		err = bpf_open(d->config->pin, &d->bpf, e);
+		err = bpf_open(d->config->pin, &sizes, &d->bpf, e);
 	if (!err)
 		err = gates_new(d->bpf, &d->gates);
 	if (!err)

@@ -24,6 +24,36 @@ static void add(json_t *list, const char *check, const char *status, const char 
 					      status, "message", json_text(text), "hint", hint));
 }
 
+/* What does not fit, and which key makes room. */
+static void check_sizes(json_t *list, struct space *s, const struct spd_counts *spd,
+			const struct sad_counts *sad)
+{
+	const struct bpf_sizes sizes = bpf_sizes(s->bpf);
+	struct routes_stats routes;
+
+	routes_stats(s->routes, &routes);
+	if (spd->missing)
+		add(list, "maps", "fail",
+		    "raise policies-max= in [daemon] and restart, or use fewer policies or selector "
+		    "shapes",
+		    "space %s: %zu policies do not fit (policies-max=%u), its flows are refused",
+		    s->name, spd->missing, sizes.policies);
+	if (sad->missing)
+		add(list, "maps", "fail",
+		    "raise sas-max= in [daemon] and restart, or have fewer SAs alike",
+		    "space %s: %zu SAs do not fit (sas-max=%u, 16 for one template and address)",
+		    s->name, sad->missing, sizes.sas);
+	if (routes.full[0] || routes.full[1])
+		add(list, "maps", "fail", "raise routes-max= in [daemon] and restart",
+		    "space %s: routing does not fit (routes-max=%u): source addresses are unknown",
+		    s->name, sizes.routes);
+	if (s->sink.state(s->sink.ctx, s->slot)->full & FULL_COMMIT)
+		add(list, "maps", "fail",
+		    "raise policies-max=, sas-max= or routes-max= in [daemon] and restart",
+		    "space %s: with other spaces' entries it did not fit, its flows are refused",
+		    s->name);
+}
+
 static void check_space(json_t *list, struct space *s, bool acquire)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
@@ -42,10 +72,7 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 		add(list, "mirror", "warn", "changes that the kernel tells nobody, or a lost event",
 		    "space %s: %llu entries differed from a dump and were repaired", s->name,
 		    (unsigned long long)stats->differences);
-	if (spd.missing || sad.missing)
-		add(list, "maps", "fail", "fewer policies or SAs",
-		    "space %s: %zu policies and %zu SAs do not fit", s->name, spd.missing,
-		    sad.missing);
+	check_sizes(list, s, &spd, &sad);
 	if (spd.ties)
 		add(list, "policies", "warn", "give the policies different priorities",
 		    "space %s: %zu selectors have policies of one priority that differ in what "

@@ -14,12 +14,18 @@ struct shadow_entry {
 
 struct shadow {
 	struct shadow_entry *entries[MAP_COUNT];
+	__u32 limit[MAP_COUNT];
 	struct space_state state;
 };
 
 struct shadow *shadow_new(void)
 {
 	return calloc(1, sizeof(struct shadow));
+}
+
+void shadow_limit(struct shadow *s, enum map_id map, __u32 entries)
+{
+	s->limit[map] = entries;
 }
 
 static struct shadow_entry *find(const struct shadow *s, enum map_id map, const void *key,
@@ -36,6 +42,8 @@ int shadow_put(struct shadow *s, enum map_id map, const void *key, size_t key_si
 {
 	struct shadow_entry *entry = find(s, map, key, key_size);
 
+	if (!entry && s->limit[map] && HASH_COUNT(s->entries[map]) >= s->limit[map])
+		return -E2BIG;
 	if (!entry) {
 		entry = malloc(sizeof(*entry) + key_size + value_size);
 		if (!entry)

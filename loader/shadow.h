@@ -15,6 +15,10 @@ struct shadow;
 struct shadow *shadow_new(void); /* NULL: no memory */
 void shadow_free(struct shadow *s);
 
+/* No more than so many entries of one map: then shadow_put() of a new one is -E2BIG. 0: no limit.
+ */
+void shadow_limit(struct shadow *s, enum map_id map, __u32 entries);
+
 int shadow_put(struct shadow *s, enum map_id map, const void *key, size_t key_size,
 	       const void *value, size_t value_size);
 int shadow_del(struct shadow *s, enum map_id map, const void *key, size_t key_size);

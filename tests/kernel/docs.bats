@@ -193,8 +193,9 @@ reasons_tables() {
 		grep -qE "^#define $name +$limit\\b" "$SGK_REPO/include/abi.h" ||
 			{ sgk_fail "$name is not $limit"; return 1; }
 	done < <(sed -n 's/^| \([0-9]*\) | .* | \([A-Z_]*_MAX\) |$/\1 \2/p' "$README")
-	grep -q 'max_entries, 262144' "$SGK_REPO/bpf/maps.bpf.h"
-	grep -q 'max_entries, 131072' "$SGK_REPO/bpf/maps.bpf.h"
+	grep -q 'define POLICIES_MAX 262144' "$SGK_REPO/include/abi.h"
+	grep -qE 'define SAS_MAX\s+262144' "$SGK_REPO/include/abi.h"
+	grep -qE 'define ROUTES_MAX\s+131072' "$SGK_REPO/include/abi.h"
 	grep -q 'HEARTBEAT_LATE_NS 5000000000ULL' "$SGK_REPO/include/abi.h"
 }
 

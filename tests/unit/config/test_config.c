@@ -41,6 +41,16 @@ static const struct {
 	 "f:2: pin=\"/sys/../x\": expected an absolute path without \"..\""},
 	{"[daemon]\nlog-level=debug\n", "[daemon]\nlog-level=loud\n",
 	 "f:2: log-level=\"loud\": expected error, warning, notice, info or debug"},
+	{"[daemon]\npolicies-max=1\n", "[daemon]\npolicies-max=0\n",
+	 "f:2: policies-max=\"0\": expected a number from 1 to 4194304"},
+	{"[daemon]\nsas-max=4194304\n", "[daemon]\nsas-max=4194305\n",
+	 "f:2: sas-max=\"4194305\": expected a number"},
+	{"[daemon]\nroutes-max=10\n", "[daemon]\nroutes-max=10k\n",
+	 "f:2: routes-max=\"10k\": expected a number"},
+	{"[daemon]\nroutes-max=10\n", "[daemon]\nroutes-max=-1\n",
+	 "f:2: routes-max=\"-1\": expected a number"},
+	{"[daemon]\nsas-max=000004096\n", "[daemon]\nsas-max=18446744073709551617\n",
+	 "f:2: sas-max=\"18446744073709551617\": expected a number"},
 	{"[ike]\nvici=unix:///run/v\n", "[ike]\nvici=/run/v\n",
 	 "f:2: vici=\"/run/v\": expected unix:///PATH"},
 	{"[ike]\nvici=unix:///v\n", "[ike]\nvici=tcp://127.0.0.1:4502\n", "f:2: vici=\"tcp"},
@@ -183,6 +193,9 @@ static void an_empty_file_is_the_defaults(void **state)
 	assert_string_equal(c.control, "/run/sagate/control.sock");
 	assert_string_equal(c.pin, "/sys/fs/bpf/sagate");
 	assert_int_equal(c.log_level, LOG_INFO);
+	assert_int_equal(c.policies_max, 262144);
+	assert_int_equal(c.sas_max, 262144);
+	assert_int_equal(c.routes_max, 131072);
 	assert_int_equal(c.trigger, TRIGGER_VICI);
 	assert_true(c.ike_timeout == 30000000000ULL);
 	assert_true(c.backoff_min == 1000000000ULL && c.backoff_max == 60000000000ULL);

@@ -1,0 +1,82 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# sizes.bats: maps as large as the configuration says: what does not fit
+# refuses, and another size is a restart without a gap.
+
+bats_require_minimum_version 1.5.0
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/host.sh"
+
+setup_file() { sgk_up; }
+teardown_file() { sgk_down; }
+teardown() {
+	[ -n "$BATS_TEST_COMPLETED" ] || tail -n 15 "$SGK_DIR/log"
+}
+
+# restart LINES: the daemon with these lines in [daemon].
+restart() {
+	sgk_stop "$SGK_DIR/daemon.pid"
+	sgk_conf ""
+	sed -i "s/^\[daemon\]$/[daemon]\n$1/" "$SGK_CONF"
+	sgk_daemon_start
+}
+
+entries() { bpftool -j map dump pinned "$SGK_PIN/map/$1" | jq length; }
+size() { bpftool -j map show pinned "$SGK_PIN/map/$1" | jq .max_entries; }
+doctor() { sagate doctor --json || :; }
+
+@test "the fifth policy of four is refused, doctor names the key, and one less recovers" {
+	local i
+	restart 'policies-max=4'
+	[ "$(size spd)" = 4 ]
+	for i in 1 2 3 4; do spd add dst 198.51.100.$i/32 action block; done
+	in_force "deny policy-block" udp 198.51.100.4:9
+	expect ok udp 192.0.2.2 80
+	run ! grep -q policies-max <(doctor)
+	spd add dst 198.51.100.5/32 action block
+	in_force "wait table-full" udp 192.0.2.2:80
+	expect EAGAIN udp 192.0.2.2 80
+	doctor | grep -q 'raise policies-max= in \[daemon\]'
+	[ "$(entries spd)" = 4 ]
+	spd delete dst 198.51.100.1/32
+	in_force "clear no-policy" udp 192.0.2.2:80
+	expect ok udp 192.0.2.2 80
+	expect EACCES udp 198.51.100.5 9
+	expect EACCES udp 198.51.100.2 9
+}
+
+@test "a restart with another size moves every entry, and no call finds less" {
+	local poller before
+	spd add dst 192.0.2.9/32 action block || :
+	spd delete dst 198.51.100.5/32
+	in_force "deny policy-block" udp 192.0.2.9:9
+	before=$(entries spd)
+	# all the while, what is blocked stays so
+	sgk_spawn "$SGK_DIR/poll" bash -c 'while [ ! -e "$1" ]; do "${@:2}"; done' poll "$SGK_DIR/enough" \
+		sh -c 'echo $$ >"$1/cgroup.procs"; exec nsenter --net="/run/netns/$2" -- "$3" udp 192.0.2.9 9' \
+		poll "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "$SGK_WAYS" >"$SGK_DIR/poll.pid"
+	restart 'policies-max=1000\nsas-max=500'
+	[ "$(size spd)" = 1000 ]
+	[ "$(size sad)" = 500 ]
+	[ "$(size routes)" = 131072 ]
+	[ "$(entries spd)" = "$before" ]
+	restart 'policies-max=7'
+	[ "$(size spd)" = 7 ]
+	poller=$(wc -l <"$SGK_DIR/poll")
+	sgk_wait 10 polled $((poller + 3))
+	touch "$SGK_DIR/enough"
+	sgk_wait 10 sgk_gone "$(cat "$SGK_DIR/poll.pid")"
+	grep -q '^EACCES' "$SGK_DIR/poll"
+	run ! grep -v '^EACCES' "$SGK_DIR/poll"
+}
+polled() { [ "$(wc -l <"$SGK_DIR/poll")" -ge "$1" ]; }
+
+@test "a size below what is in use is refused in words, and the old one goes on" {
+	restart 'policies-max=2'
+	[ "$(size spd)" = 7 ]
+	grep -q 'policies-max=2 is less than what is in .*its size stays 7' "$SGK_DIR/log"
+	expect EACCES udp 192.0.2.9 9
+	expect ok udp 192.0.2.2 80
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Maps of a few entries: what does not fit refuses, says so, and recovers; and another size takes
+ * the place of a pinned map without losing an entry. Needs root and BPF.
+ */
+/* needs: loader/bpf.c loader/bpf_resize.c loader/bpf_space.c loader/shadow.c */
+/* needs: loader/mirror_store.c loader/xfrm_msg.c */
+/* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
+/* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
+/* needs: loader/error.c loader/log.c */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <cmocka.h>
+
+#include "bpf.h"
+#include "sad.h"
+#include "spd.h"
+
+enum { COOKIE = 0x51235, OTHER = 0x51236 };
+
+static struct bpf *bpf;
+static struct map_sink sink;
+static char pin[64];
+
+/* One space with its tables. */
+struct world {
+	__u64 cookie;
+	__u32 slot;
+	struct spd *spd;
+	struct sad *sad;
+};
+
+static void open_with(__u32 policies, __u32 sas)
+{
+	const struct bpf_sizes sizes = {policies, sas, 16};
+	struct error e = {};
+
+	if (bpf_open(pin, &sizes, &bpf, &e))
+		fail_msg("%s", e.message);
+	bpf_sink(bpf, &sink);
+}
+
+static int setup(void **unused)
+{
+	(void)unused;
+	snprintf(pin, sizeof(pin), "/sys/fs/bpf/sagate-sizes-%d", getpid());
+	return 0;
+}
+
+static int teardown(void **unused)
+{
+	char command[128];
+
+	(void)unused;
+	bpf_close(bpf);
+	bpf = NULL;
+	snprintf(command, sizeof(command), "rm -rf %s", pin);
+	return system(command);
+}
+
+static void world_open(struct world *w, __u64 cookie)
+{
+	struct route_plens_key lens_key = {.family = AF_INET};
+	struct route_key key = {.family = AF_INET};
+	struct route_plens lens = {.count = 1};
+	struct route_value value = {.oif = 7, .saddr = {htonl(0xc0000201)}};
+
+	w->cookie = cookie;
+	assert_int_equal(bpf_space_open(bpf, cookie, &w->slot), 0);
+	w->spd = spd_new(w->slot, &sink);
+	w->sad = sad_new(w->slot, &sink);
+	lens_key.space = key.space = w->slot;
+	assert_int_equal(sink.put(sink.ctx, w->slot, MAP_ROUTES, &key, &value), 0);
+	assert_int_equal(sink.put(sink.ctx, w->slot, MAP_ROUTE_PLENS, &lens_key, &lens), 0);
+	sink.state(sink.ctx, w->slot)->plens[0] = 1;
+	sink.state(sink.ctx, w->slot)->synced = SYNCED;
+}
+
+static void world_close(struct world *w)
+{
+	spd_free(w->spd);
+	sad_free(w->sad);
+	bpf_space_abandon(bpf, w->slot);
+}
+
+/* Policy i: blocks everything to 198.51.100.i. */
+static void put(struct world *w, int i)
+{
+	struct policy_info p = {.index = 8 * i + 1, .priority = 10, .action = XFRM_POLICY_BLOCK};
+
+	p.sel.family = AF_INET;
+	p.sel.daddr[0] = htonl(0xc6336400 + i);
+	p.sel.dst_len = 32;
+	assert_int_equal(spd_put(w->spd, CLASS_MAIN, &p), 1);
+}
+
+static void del(struct world *w, int i)
+{
+	assert_int_equal(spd_del(w->spd, CLASS_MAIN, 8 * i + 1), 1);
+}
+
+static struct sa_info sa(int i)
+{
+	struct sa_info s = {.spi = htonl(i), .reqid = i, .family = AF_INET, .proto = IPPROTO_ESP};
+
+	s.pcpu = SAGATE_PCPU_ANY;
+	s.daddr[0] = htonl(0xc6336400 + i);
+	s.life.hard_bytes = s.life.soft_bytes = XFRM_INF;
+	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
+	return s;
+}
+
+static enum reason reason(const struct world *w, int i)
+{
+	struct ask a = {.gate = {.cgroup_id = 1, .allow_no_policy = 1}};
+
+	a.flow = (struct flow){.netns = w->cookie, .proto = IPPROTO_TCP, .family = AF_INET};
+	a.flow.daddr[0] = htonl(0xc6336400 + i);
+	bpf_heartbeat(bpf);
+	assert_int_equal(bpf_ask(bpf, &a), 0);
+	return a.decision.reason;
+}
+
+static __u8 full(const struct world *w)
+{
+	return sink.state(sink.ctx, w->slot)->full;
+}
+
+static size_t missing(const struct world *w)
+{
+	struct spd_counts c;
+
+	spd_count(w->spd, &c);
+	return c.missing;
+}
+
+static void a_full_map_refuses_and_recovers(void **unused)
+{
+	struct world w = {};
+
+	(void)unused;
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	for (int i = 1; i <= 4; i++)
+		put(&w, i);
+	assert_int_equal(full(&w), 0);
+	assert_int_equal(reason(&w, 9), REASON_NO_POLICY);
+	put(&w, 5);
+	assert_int_equal(missing(&w), 1);
+	assert_int_equal(full(&w), FULL_SPD);
+	assert_int_equal(reason(&w, 5), REASON_TABLE_FULL);
+	assert_int_equal(reason(&w, 9), REASON_TABLE_FULL);
+	del(&w, 2);
+	assert_int_equal(missing(&w), 0);
+	assert_int_equal(full(&w), 0);
+	assert_int_equal(reason(&w, 5), REASON_POLICY_BLOCK); /* the one that did not fit */
+	assert_int_equal(reason(&w, 1), REASON_POLICY_BLOCK); /* nothing was evicted for it */
+	assert_int_equal(reason(&w, 2), REASON_NO_POLICY);
+	world_close(&w);
+}
+
+static void a_first_snapshot_that_does_not_fit_refuses_and_recovers(void **unused)
+{
+	struct world w = {};
+
+	(void)unused;
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 5; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	assert_int_equal(missing(&w), 1);
+	assert_int_equal(reason(&w, 9), REASON_TABLE_FULL);
+	del(&w, 1);
+	assert_int_equal(full(&w), 0);
+	assert_int_equal(reason(&w, 5), REASON_POLICY_BLOCK);
+	assert_int_equal(reason(&w, 9), REASON_NO_POLICY);
+	world_close(&w);
+}
+
+static void two_spaces_that_do_not_fit_together_refuse_in_the_second(void **unused)
+{
+	struct world w = {}, other = {};
+
+	(void)unused;
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 3; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	world_open(&other, OTHER);
+	put(&other, 1);
+	put(&other, 2);
+	assert_int_equal(bpf_space_commit(bpf, other.slot, OTHER), -E2BIG);
+	assert_int_equal(reason(&other, 9), REASON_TABLE_FULL);
+	assert_int_equal(reason(&w, 9), REASON_NO_POLICY);
+	world_close(&w);
+	world_close(&other);
+}
+
+static void sas_that_do_not_fit_refuse_and_recover(void **unused)
+{
+	struct sa_info s;
+	struct world w = {};
+
+	(void)unused;
+	open_with(4, 2);
+	world_open(&w, COOKIE);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	for (int i = 1; i <= 3; i++) {
+		s = sa(i);
+		assert_int_equal(sad_put(w.sad, &s), 1);
+	}
+	assert_int_equal(full(&w), FULL_SAD);
+	s = sa(1);
+	assert_int_equal(sad_del(w.sad, &s), 1);
+	assert_int_equal(full(&w), 0);
+	world_close(&w);
+}
+
+static __u32 pinned_size(const char *map)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/map/%s", pin, map);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &len), 0);
+	close(fd);
+	return info.max_entries;
+}
+
+/* The image of the former daemon decides from the new maps before the next one read anything. */
+static void another_size_keeps_every_entry(void **unused)
+{
+	struct world w = {};
+
+	(void)unused;
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 3; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	world_close(&w);
+	bpf_close(bpf);
+
+	open_with(8, 2);
+	assert_int_equal(bpf_sizes(bpf).policies, 8);
+	assert_int_equal(pinned_size("spd"), 8);
+	assert_int_equal(pinned_size("sad"), 2);
+	for (int i = 1; i <= 3; i++)
+		assert_int_equal(reason(&w, i), REASON_POLICY_BLOCK);
+	assert_int_equal(reason(&w, 4), REASON_NO_POLICY);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 8; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	assert_int_equal(full(&w), 0);
+	assert_int_equal(reason(&w, 8), REASON_POLICY_BLOCK);
+	world_close(&w);
+}
+
+static void a_size_below_what_is_in_use_is_not_taken(void **unused)
+{
+	struct world w = {};
+
+	(void)unused;
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 3; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	world_close(&w);
+	bpf_close(bpf);
+
+	open_with(2, 4);
+	assert_int_equal(bpf_sizes(bpf).policies, 4);
+	assert_int_equal(pinned_size("spd"), 4);
+	for (int i = 1; i <= 3; i++)
+		assert_int_equal(reason(&w, i), REASON_POLICY_BLOCK);
+	bpf_close(bpf);
+
+	open_with(3, 4);
+	assert_int_equal(pinned_size("spd"), 3);
+	assert_int_equal(reason(&w, 3), REASON_POLICY_BLOCK);
+}
+
+/* Both images, the former daemon's and the new one, are more than the map holds at once. */
+static void an_adopted_map_with_no_room_for_both_images_recovers(void **unused)
+{
+	struct world w = {};
+
+	(void)unused;
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 4; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	world_close(&w);
+	bpf_close(bpf);
+
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	for (int i = 5; i <= 8; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	assert_int_equal(full(&w), 0);
+	for (int i = 1; i <= 4; i++) {
+		assert_int_equal(reason(&w, i), REASON_NO_POLICY);
+		assert_int_equal(reason(&w, i + 4), REASON_POLICY_BLOCK);
+	}
+	world_close(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(a_full_map_refuses_and_recovers),
+		T(a_first_snapshot_that_does_not_fit_refuses_and_recovers),
+		T(two_spaces_that_do_not_fit_together_refuse_in_the_second),
+		T(sas_that_do_not_fit_refuse_and_recover),
+		T(another_size_keeps_every_entry),
+		T(a_size_below_what_is_in_use_is_not_taken),
+		T(an_adopted_map_with_no_room_for_both_images_recovers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
