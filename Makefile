@@ -51,7 +51,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
 
-.PHONY: all help deps man unit unit-build check demo install uninstall format lint clean distclean
+.PHONY: all help deps man unit unit-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
 all: $(B)/sagate $(B)/tests/probe man ## build build/sagate (the default)
@@ -112,6 +112,29 @@ $(B)/tests/probe: tests/lab/probe.c Makefile
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
 
+# The bench's programs: optimised as the daemon is, and linked with all of it but main.
+BENCH     := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(filter-out %.bpf.c tests/bench/stats.c tests/bench/world.c,$(wildcard tests/bench/*.c)))
+BENCH_OBJ := $(B)/tests/bench/stats.o $(B)/tests/bench/world.o
+$(B)/tests/bench/base.skel.h: tests/bench/base.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_FLAGS) -c -o $(@:.skel.h=.bpf.o) $<
+	$(Q)$(BPFTOOL) gen skeleton $(@:.skel.h=.bpf.o) name base_bpf > $@
+$(BENCH:%=%.o) $(BENCH_OBJ): CPPFLAGS_ += -I$(B)/tests/bench
+$(BENCH:%=%.o): $(B)/tests/bench/base.skel.h
+$(BENCH): %: %.o $(BENCH_OBJ) $(filter-out $(B)/loader/main.o,$(OBJ))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)
+$(B)/tests/bench/%.o: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(HARDEN) $(CFLAGS_) -c -o $@ $<
+
+bench-build: all $(BENCH)
+
+bench: bench-build ## speed and memory against baselines of the same run: build/bench.json, build/bench/*.svg (root)
+	@tests/bench/bench
+
 unit-build: $(TEST_BIN)
 
 unit: unit-build ## build and run the unit tests (ASan and UBSan)
@@ -146,4 +169,4 @@ lint: ## shellcheck, formatting, the include rules
 clean: ## remove build/
 	rm -rf $(B)
 
--include $(OBJ:.o=.d) $(B)/bpf/sagate.bpf.d $(wildcard $(B)/tests/unit/*/*.d)
+-include $(OBJ:.o=.d) $(wildcard $(B)/tests/bench/*.d) $(B)/bpf/sagate.bpf.d $(wildcard $(B)/tests/unit/*/*.d)

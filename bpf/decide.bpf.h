@@ -45,6 +45,9 @@ struct call {
 	__u32 space;
 	bool secured;			  /* an ESP or AH SA was found */
 	bool allow_no_policy, stale_open; /* of the gate */
+	bool settled;			  /* decided while the epoch stood still */
+	__u32 epoch;			  /* that one */
+	__u64 deadline;			  /* of the first of its SAs to end, 0: none */
 	__u64 now;
 };
 
@@ -131,6 +134,8 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 	if (reason == REASON_SA) {
 		c->decision.spi[i & 1] = w.spi;
 		c->secured |= t->proto != IPPROTO_COMP;
+		if (w.deadline && (!c->deadline || w.deadline < c->deadline))
+			c->deadline = w.deadline;
 		return reason;
 	}
 	if (t->optional)
@@ -303,6 +308,7 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 	c->decision.neg.space = c->space;
 	c->now = bpf_ktime_get_boot_ns();
 	c->secured = false;
+	c->deadline = 0;
 	if (st->synced == SYNCED_NEVER) {
 		if (is_loopback(&c->flow))
 			return answer(&c->decision, REASON_NOXFRM_DEVICE);
@@ -362,6 +368,8 @@ static __always_inline int decide(struct call *c, const struct gate_settings *g)
 		barrier();
 		if (*(volatile __u32 *)&st->epoch == epoch) {
 			note_failed(d);
+			c->epoch = epoch;
+			c->settled = true;
 			return 0;
 		}
 	}

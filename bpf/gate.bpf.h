@@ -98,18 +98,32 @@ static __always_inline bool is_udp_probe(const struct flow *f, __u8 hook)
 	       (hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6);
 }
 
+/* What recent_find() does not know. Of *c only the flow is set. */
+static __always_inline void gate_decide(struct call *c, const struct gate_settings *g, __u8 hook)
+{
+	__builtin_memset((void *)c + sizeof(c->flow), 0, sizeof(*c) - sizeof(c->flow));
+	if (is_udp_probe(&c->flow, hook)) {
+		answer(&c->decision, REASON_UDP_PORT_0);
+		return;
+	}
+	decide(c, g);
+	if (verdict_passes(c->decision.verdict))
+		recent_keep(c, g);
+}
+
 /* Returns what the hook returns: 1 pass, 0 refuse (the errno is set). */
 static __always_inline int gate(struct call *c, __u8 hook)
 {
 	const struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
 	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
 	struct decision *d = &c->decision;
-	int error = 0;
+	int error = 0, known;
 
-	if (is_udp_probe(&c->flow, hook))
-		answer(d, REASON_UDP_PORT_0);
+	known = recent_find(&c->flow, g);
+	if (known >= 0 && known < REASON_COUNT)
+		answer(d, known);
 	else
-		decide(c, g);
+		gate_decide(c, g, hook);
 	if (!verdict_passes(d->verdict) && is_ike_daemon())
 		answer(d, REASON_IKE_DAEMON);
 	count->verdict[d->verdict & (VERDICTS_MAX - 1)]++;

@@ -93,6 +93,14 @@ struct {
 	__type(value, __u64);
 } alerts SEC(".maps");
 
+/* Flows that passed a moment ago: see recent.bpf.h. What is overwritten is decided again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, RECENT_MAX);
+	__type(key, __u32);
+	__type(value, struct recent);
+} recent SEC(".maps");
+
 /* Process id of an IKE daemon → the cgroup it was found in. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

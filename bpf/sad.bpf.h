@@ -41,8 +41,9 @@ struct sad_walk {
 	__u64 now;
 	__u32 mark; /* the policy's */
 	__u32 slots;
-	__u32 best; /* the reason of the SA that came furthest */
-	__be32 spi; /* of the one that fits */
+	__u32 best;	/* the reason of the SA that came furthest */
+	__be32 spi;	/* of the one that fits */
+	__u64 deadline; /* and its own, 0: none */
 };
 
 /* The first condition that this SA fails, or REASON_SA. */
@@ -77,8 +78,10 @@ static int sad_step(__u32 i, struct sad_walk *w)
 	if (!i)
 		w->slots = sa->slots;
 	reason = sad_check(sa, w);
-	if (reason == REASON_SA)
+	if (reason == REASON_SA) {
 		w->spi = sa->spi;
+		w->deadline = sa->deadline;
+	}
 	if (reason == REASON_SA || reason > w->best)
 		w->best = reason;
 	return reason == REASON_SA;

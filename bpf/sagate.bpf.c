@@ -13,13 +13,15 @@
 #include "spd.bpf.h"
 #include "sad.bpf.h"
 #include "decide.bpf.h"
+#include "recent.bpf.h"
 #include "gate.bpf.h"
 
 SEC("cgroup/connect4")
 int gate_connect4(struct bpf_sock_addr *ctx)
 {
-	struct call c = {};
+	struct call c;
 
+	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_connect4(&c.flow, ctx);
 	return gate(&c, HOOK_CONNECT4);
 }
@@ -27,8 +29,9 @@ int gate_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int gate_connect6(struct bpf_sock_addr *ctx)
 {
-	struct call c = {};
+	struct call c;
 
+	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_connect6(&c.flow, ctx);
 	return gate(&c, HOOK_CONNECT6);
 }
@@ -36,8 +39,9 @@ int gate_connect6(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg4")
 int gate_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	struct call c = {};
+	struct call c;
 
+	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_sendmsg4(&c.flow, ctx);
 	return gate(&c, HOOK_SENDMSG4);
 }
@@ -45,8 +49,9 @@ int gate_sendmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg6")
 int gate_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	struct call c = {};
+	struct call c;
 
+	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_sendmsg6(&c.flow, ctx);
 	return gate(&c, HOOK_SENDMSG6);
 }

@@ -5,7 +5,7 @@
  * the kernel compares map keys bytewise and a ring buffer record shows every byte.
  *
  * Addresses and ports are in network byte order, IPv4 addresses in word 0 with the rest zero.
- * Everything else is in host order. Times are nanoseconds of CLOCK_BOOTTIME.
+ * Everything else is in host order. Times are nanoseconds of CLOCK_BOOTTIME, unless said otherwise.
  *
  * Zero means the safest everywhere: an entry nobody has written yet refuses.
  */
@@ -27,7 +27,8 @@
 #define SAD_SLOTS_MAX 16  /* SAs with the same address, reqid, mode, protocol and if_id */
 #define VERDICTS_MAX  4	  /* a power of two, as the next: counters are indexed with a mask */
 #define REASONS_MAX   64
-#define PLENS_MAX     129 /* prefix lengths of routes, for each space and family */
+#define RECENT_MAX    2048 /* flows that passed a moment ago, for each CPU; a power of two */
+#define PLENS_MAX     129  /* prefix lengths of routes, for each space and family */
 
 /* Entries of spd, sad and routes unless the configuration has other sizes ([daemon] *-max=). */
 #define POLICIES_MAX 262144
@@ -101,7 +102,7 @@ enum full {
 struct space_state {
 	__u64 netns;	    /* cookie, 0: slot not in use */
 	__u64 heartbeat;    /* the daemon's last sign of life */
-	__u32 epoch;	    /* raised before every change of a map of this space: see decide() */
+	__u32 epoch;	    /* raised before and after every change: see decide(), recent.bpf.h */
 	__u8 synced;	    /* 1: a whole snapshot is in the maps and nothing was missed since */
 	__u8 default_block; /* 1: the kernel's default policy for output is block */
 	__u8 full;	    /* enum full bits: what does not fit is unknown, and unknown refuses */
@@ -254,6 +255,18 @@ struct alert_key {
 	__u16 pad;
 };
 
+/* recent, PERCPU_ARRAY: a flow that passed, and as long as what the answer holds. */
+struct recent {
+	struct flow flow; /* as the hook gave it, without what routing chose */
+	__u64 until;	  /* CLOCK_MONOTONIC_COARSE, 0: no end */
+	__u32 epoch;	  /* of the space, when it was decided */
+	__u32 space;
+	__u32 turn; /* odd: it is being written */
+	__u8 reason;
+	__u8 allow_no_policy, stale_open; /* of the gate */
+	__u8 pad;
+};
+
 /* An event is repeated at most this often for one process and negotiation. */
 #define ALERT_EVERY_NS 1000000000ULL
 
@@ -315,6 +328,7 @@ SAGATE_SIZE(route_key, 24);
 SAGATE_SIZE(route_value, 24);
 SAGATE_SIZE(neg_key, 28);
 SAGATE_SIZE(alert_key, 36);
+SAGATE_SIZE(recent, 80);
 SAGATE_SIZE(decision, 52);
 SAGATE_SIZE(event, 168);
 

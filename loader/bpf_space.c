@@ -28,31 +28,36 @@ const size_t bpf_map_value_size[MAP_COUNT] = {
 enum { KEY_MAX = sizeof(struct spd_key) };
 _Static_assert(sizeof(struct spd_key) >= sizeof(struct neg_key), "the longest key");
 
-/* decide() compares the epoch before and after: every change raises it first. */
 static void raise_epoch(struct bpf *b, __u32 space)
 {
-	__atomic_add_fetch(&b->state[space].epoch, 1, __ATOMIC_SEQ_CST);
+	space_changed(&b->state[space]);
 }
 
 static int sink_put(void *ctx, __u32 space, enum map_id map, const void *key, const void *value)
 {
 	struct bpf *b = ctx;
+	int r;
 
 	if (b->shadow[space])
 		return shadow_put(b->shadow[space], map, key, bpf_map_key_size[map], value,
 				  bpf_map_value_size[map]);
 	raise_epoch(b, space);
-	return bpf_map_update_elem(b->map[map], key, value, BPF_ANY) ? -errno : 0;
+	r = bpf_map_update_elem(b->map[map], key, value, BPF_ANY) ? -errno : 0;
+	raise_epoch(b, space);
+	return r;
 }
 
 static int sink_del(void *ctx, __u32 space, enum map_id map, const void *key)
 {
 	struct bpf *b = ctx;
+	int r;
 
 	if (b->shadow[space])
 		return shadow_del(b->shadow[space], map, key, bpf_map_key_size[map]);
 	raise_epoch(b, space);
-	return bpf_map_delete_elem(b->map[map], key) ? -errno : 0;
+	r = bpf_map_delete_elem(b->map[map], key) ? -errno : 0;
+	raise_epoch(b, space);
+	return r;
 }
 
 static int sink_left(void *ctx, __u32 space, enum map_id map, const void *key, void *value)
@@ -192,6 +197,7 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 	if (!err)
 		state->full &= (__u8)~FULL_COMMIT;
 	state->synced = from->synced;
+	raise_epoch(b, space);
 	b->shadow[space] = NULL;
 	shadow_free(shadow);
 	if (removed)
@@ -244,13 +250,32 @@ int bpf_space_prune(struct bpf *b)
 	return closed;
 }
 
+/* In suspend CLOCK_MONOTONIC stands still: what recent.bpf.h remembers by it is no longer so. */
+static bool was_suspended(struct bpf *b, __u64 now)
+{
+	struct timespec ts;
+	__s64 asleep;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	asleep = (__s64)now - ((__s64)ts.tv_sec * 1000000000LL + ts.tv_nsec);
+	/* the two are read one after the other: the first is never ahead by more than it slept */
+	if (asleep <= b->asleep + 100000000LL)
+		return false;
+	b->asleep = asleep;
+	return true;
+}
+
 void bpf_heartbeat(struct bpf *b)
 {
 	__u64 now = boot_ns();
+	bool suspended = was_suspended(b, now);
 
 	for (int i = 0; i < SPACES_MAX; i++)
-		if (b->state[i].netns && !b->shadow[i])
+		if (b->state[i].netns && !b->shadow[i]) {
 			__atomic_store_n(&b->state[i].heartbeat, now, __ATOMIC_RELEASE);
+			if (suspended)
+				raise_epoch(b, i);
+		}
 }
 
 int bpf_spd_each(const struct bpf *b,

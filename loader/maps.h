@@ -22,7 +22,7 @@ struct map_sink {
 	void *ctx;
 	/*
 	 * Adds or replaces one entry. The epoch of `space` is raised first, so that a decision that
-	 * runs meanwhile looks again. Returns 0 or -errno (-E2BIG: the map is full); on failure the
+	 * runs meanwhile looks again, and after it (space_changed). Returns 0 or -errno (-E2BIG: the map is full); on failure the
 	 * map is as before.
 	 */
 	int (*put)(void *ctx, __u32 space, enum map_id map, const void *key, const void *value);
@@ -40,5 +40,14 @@ struct map_sink {
 	 */
 	int (*left)(void *ctx, __u32 space, enum map_id map, const void *key, void *value);
 };
+
+/*
+ * What a decision rests on has another value than before: decisions that ran meanwhile look again,
+ * and none made earlier is remembered. Call it after a change of space_state as well as before.
+ */
+static inline void space_changed(struct space_state *state)
+{
+	__atomic_add_fetch(&state->epoch, 1, __ATOMIC_SEQ_CST);
+}
 
 #endif

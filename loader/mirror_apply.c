@@ -35,8 +35,9 @@ bool mirror_default_set(struct mirror *m, const struct xfrm_change *c)
 
 	if (state->default_block == c->default_block)
 		return false;
-	state->epoch++;
+	space_changed(state);
 	state->default_block = c->default_block;
+	space_changed(state);
 	mirror_tell(m, MIRROR_DEFAULT, c);
 	return true;
 }

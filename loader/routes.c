@@ -152,8 +152,10 @@ static void finish_round(struct routes *r)
 {
 	struct space_state *state = r->sink->state(r->sink->ctx, r->space);
 
-	if (!r->view.fwmark)
+	if (!r->view.fwmark && state->fwmark_rules) {
 		state->fwmark_rules = 0;
+		space_changed(state);
+	}
 	forget_round(r);
 	r->phase = PHASE_IDLE;
 	r->stats.computed++;
@@ -258,6 +260,7 @@ static void start_family(struct routes *r)
 
 static void end_dump(struct routes *r)
 {
+	struct space_state *state = r->sink->state(r->sink->ctx, r->space);
 	int err;
 
 	if (++r->dump < ROUTES_DUMPS) {
@@ -272,8 +275,10 @@ static void end_dump(struct routes *r)
 		return;
 	}
 	/* before any hint that holds for mark 0 only; taken back when all of them are written */
-	if (r->view.fwmark)
-		r->sink->state(r->sink->ctx, r->space)->fwmark_rules = 1;
+	if (r->view.fwmark && !state->fwmark_rules) {
+		state->fwmark_rules = 1;
+		space_changed(state);
+	}
 	r->phase = PHASE_ASK;
 	r->six = 0;
 	start_family(r);

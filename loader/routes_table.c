@@ -85,6 +85,7 @@ static int put_plens(struct routes_table *t, const bool used[PLENS_MAX])
 	if (r)
 		return r;
 	__atomic_store_n(&state->plens[t->family == AF_INET6], n, __ATOMIC_RELEASE);
+	space_changed(state);
 	t->plens = plens;
 	t->plen_count = n;
 	return 0;
@@ -187,10 +188,12 @@ void routes_table_unknown(struct routes_table *table)
 	struct route_entry *entry, *next;
 
 	/* 0/0 alone is in use from here on, there or not: what is not found is not known either */
-	if (put_plens(table, used))
-		__atomic_store_n(&table->sink->state(table->sink->ctx, table->space)
-					  ->plens[table->family == AF_INET6],
-				 0, __ATOMIC_RELEASE);
+	if (put_plens(table, used)) {
+		struct space_state *state = table->sink->state(table->sink->ctx, table->space);
+
+		__atomic_store_n(&state->plens[table->family == AF_INET6], 0, __ATOMIC_RELEASE);
+		space_changed(state);
+	}
 	HASH_ITER(hh, table->entries, entry, next)
 		del(table, entry);
 	put(table, &w);

@@ -176,4 +176,5 @@ void spd_masks_write(struct spd_masks_of *m, struct mirror_store *store)
 	m->written = list;
 	state = store->sink->state(store->sink->ctx, store->space);
 	state->masks[m->key.class][m->key.family == AF_INET6] = (__u8)list.count;
+	space_changed(state);
 }

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Flows that passed a moment ago: the same question again, while nothing has changed, has the same
+ * answer, and costs one comparison instead of a search through every table.
+ *
+ * An entry is good for one epoch of its space: the daemon raises it before and after every change.
+ * It ends by itself before the first of its SAs does, and before the space is stale; the clock for
+ * that is the coarse one, for reading the exact one costs as much as all the rest. That clock
+ * stands still in suspend: the daemon raises the epoch when it sees that there was one. Only what
+ * passes is kept; what is refused is decided anew, so that nobody waits a moment too long. Entries
+ * are overwritten, and that is no loss: the tables are asked again.
+ *
+ * Each CPU has its own. A program stays on its CPU but can be interrupted there by another: `turn`
+ * is odd while an entry is written, and other than before when it was.
+ */
+#ifndef SAGATE_RECENT_BPF_H
+#define SAGATE_RECENT_BPF_H
+
+/* How far the coarse clock is behind at most: a tick, of 10 ms or less. */
+#define COARSE_NS 10000000ULL
+
+#define FLOW_WORDS ((int)(sizeof(struct flow) / sizeof(__u64)))
+
+static __always_inline bool flow_equal(const struct flow *a, const struct flow *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+	__u64 differ = 0;
+
+	for (int i = 0; i < FLOW_WORDS; i++)
+		differ |= x[i] ^ y[i];
+	return !differ;
+}
+
+/* The first of the two places where a flow can be. Products that wait for none of the others. */
+static __always_inline __u32 recent_place(const struct flow *f)
+{
+	const __u64 *w = (const __u64 *)f;
+	__u64 odd = 0x9e3779b97f4a7c15ULL, h = 0;
+
+	for (int i = 0; i < FLOW_WORDS; i++, odd += 0xc2b2ae3d27d4eb4eULL)
+		h += (w[i] ^ w[i] >> 32) * odd;
+	return (h >> 40) & (RECENT_MAX - 2);
+}
+
+/* Nothing has changed since, and its time is not up. */
+static __always_inline bool recent_holds(const struct recent *r, const struct gate_settings *g,
+					 __u64 netns)
+{
+	__u32 space = r->space;
+	const struct space_state *st = bpf_map_lookup_elem(&space_state, &space);
+
+	if (!st || st->netns != netns || *(volatile __u32 *)&st->epoch != r->epoch || st->full)
+		return false;
+	if (r->allow_no_policy != g->allow_no_policy || r->stale_open != g->stale_open)
+		return false;
+	if (r->reason == REASON_SA && st->synced != SYNCED && !g->stale_open)
+		return false;
+	return !r->until || bpf_ktime_get_coarse_ns() < r->until;
+}
+
+static __always_inline __u32 recent_at(__u32 place, const struct flow *f,
+				       const struct gate_settings *g, __u64 netns)
+{
+	const struct recent *r = bpf_map_lookup_elem(&recent, &place);
+	__u32 turn, reason;
+
+	if (!r)
+		return REASON_COUNT;
+	turn = *(volatile __u32 *)&r->turn;
+	barrier();
+	if (turn & 1 || !flow_equal(&r->flow, f) || !recent_holds(r, g, netns))
+		return REASON_COUNT;
+	reason = r->reason;
+	barrier();
+	return *(volatile __u32 *)&r->turn == turn ? reason : REASON_COUNT;
+}
+
+/* The reason for which the flow, as the hook gave it, passed; REASON_COUNT: ask decide(). */
+__noinline int recent_find(const struct flow *f, const struct gate_settings *g)
+{
+	__u32 place, reason;
+	__u64 netns;
+
+	if (!f || !g || !g->cgroup_id)
+		return REASON_COUNT;
+	netns = g->spd_netns ? g->spd_netns : f->netns;
+	place = recent_place(f);
+	reason = recent_at(place, f, g, netns);
+	return reason == REASON_COUNT ? recent_at(place + 1, f, g, netns) : reason;
+}
+
+/* When what passed now may pass no longer: 0 never, otherwise a moment too early. */
+static __always_inline __u64 recent_until(const struct call *c)
+{
+	__u32 space = c->space;
+	const struct space_state *st = bpf_map_lookup_elem(&space_state, &space);
+	__u64 end = c->deadline, late;
+
+	if (!st)
+		return 1;
+	late = st->heartbeat + HEARTBEAT_LATE_NS;
+	if (c->decision.reason == REASON_SA && !c->stale_open && (!end || late < end))
+		end = late;
+	if (!end)
+		return 0;
+	end = end > c->now + COARSE_NS ? end - c->now - COARSE_NS : 0;
+	return bpf_ktime_get_coarse_ns() + end;
+}
+
+/* Remembers a flow that passed. c->flow has what routing chose: that goes out again. */
+__noinline int recent_keep(const struct call *c, const struct gate_settings *g)
+{
+	struct recent *r, *other;
+	struct flow f;
+	__u32 place, next;
+	__u64 until;
+
+	if (!c || !g || !c->settled)
+		return 0;
+	f = c->flow;
+	if (f.has_saddr == KNOWN_ROUTED) {
+		__builtin_memset(f.saddr, 0, sizeof(f.saddr));
+		f.has_saddr = KNOWN_NOT;
+	}
+	if (f.has_oif == KNOWN_ROUTED) {
+		f.oif = 0;
+		f.has_oif = KNOWN_NOT;
+	}
+	place = recent_place(&f);
+	next = place + 1;
+	r = bpf_map_lookup_elem(&recent, &place);
+	other = bpf_map_lookup_elem(&recent, &next);
+	if (!r || !other)
+		return 0;
+	/* another flow is at home here, and its answer stands: the second place */
+	if (r->epoch == c->epoch && r->space == c->space && !flow_equal(&r->flow, &f))
+		r = other;
+	until = recent_until(c);
+	if (r->turn & 1)
+		return 0;
+	*(volatile __u32 *)&r->turn += 1;
+	barrier();
+	r->flow = f;
+	r->until = until;
+	r->epoch = c->epoch;
+	r->space = c->space;
+	r->reason = c->decision.reason;
+	r->allow_no_policy = c->allow_no_policy;
+	r->stale_open = c->stale_open;
+	barrier();
+	*(volatile __u32 *)&r->turn += 1;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What passed a moment ago passes again only while nothing has changed: real calls of a real socket
+ * in a gate, over made-up policies and SAs. Each test makes the same call until its answer is
+ * remembered, changes one thing, and makes it once more. Needs root, BPF and cgroup v2.
+ */
+/* needs: tests/bench/world.c loader/cgroup.c loader/netns.c */
+/* needs: loader/bpf.c loader/bpf_resize.c loader/bpf_space.c loader/shadow.c */
+/* needs: loader/mirror_store.c loader/xfrm_msg.c */
+/* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
+/* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
+/* needs: loader/error.c loader/log.c */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+
+#include "../../bench/world.h"
+#include "boot_time.h"
+
+static struct world world;
+static int cgroup, sock, recent;
+static __u64 gate;
+
+static int start(void **unused)
+{
+	char path[128];
+
+	(void)unused;
+	world_open(&world, 64);
+	cgroup = world_cgroup("gated");
+	world_gate(&world, cgroup);
+	gate = world_gate_id(cgroup);
+	world_enter(cgroup);
+	snprintf(path, sizeof(path), "%s/map/recent", bpf_pin_path(world.bpf));
+	recent = bpf_obj_get(path);
+	return recent < 0;
+}
+
+static int stop(void **unused)
+{
+	(void)unused;
+	close(recent);
+	world_close(&world);
+	return 0;
+}
+
+/* A fresh socket each time: no source address yet, as a connect() has it. */
+static int call_to(unsigned int k)
+{
+	struct sockaddr_storage to;
+	socklen_t len = world_dest(&world, k, &to);
+	int err;
+
+	sock = socket(world.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(sock >= 0);
+	err = connect(sock, (struct sockaddr *)&to, len) ? errno : 0;
+	close(sock);
+	return err;
+}
+
+static int call(void)
+{
+	return call_to(0);
+}
+
+/* Whether an answer for policy 0's destination is remembered for the present epoch. */
+static bool remembered(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct recent *each = calloc((size_t)cpus, sizeof(*each));
+	const __u32 epoch = world.sink.state(world.sink.ctx, world.slot)->epoch;
+	bool found = false;
+
+	for (__u32 i = 0; i < RECENT_MAX && !found; i++) {
+		assert_int_equal(bpf_map_lookup_elem(recent, &i, each), 0);
+		for (int c = 0; c < cpus; c++)
+			found |= each[c].epoch == epoch && each[c].flow.netns == world.netns;
+	}
+	free(each);
+	return found;
+}
+
+static int setup(void **unused)
+{
+	const struct gate_settings settings = {.cgroup_id = gate, .allow_no_policy = 1};
+
+	(void)unused;
+	assert_int_equal(bpf_settings_put(world.bpf, gate, &settings), 0);
+	world_reset(&world, 1, AF_INET);
+	world_fill(&world, 4);
+	bpf_heartbeat(world.bpf);
+	assert_int_equal(call(), 0);
+	assert_true(remembered());
+	assert_int_equal(call(), 0);
+	return 0;
+}
+
+static struct sa_info first_sa(void)
+{
+	struct sa_info s = {.spi = htonl(256), .family = AF_INET, .proto = IPPROTO_ESP};
+
+	s.daddr[0] = htonl(0x80000000);
+	return s;
+}
+
+static struct space_state *state(void)
+{
+	return world.sink.state(world.sink.ctx, world.slot);
+}
+
+static void when_its_sa_goes_it_waits(void **unused)
+{
+	struct sa_info s = first_sa();
+
+	(void)unused;
+	assert_int_equal(sad_del(world.sad, &s), 1);
+	assert_int_equal(call(), EAGAIN);
+	assert_int_equal(call_to(1), 0);
+}
+
+static void when_a_policy_blocks_it_is_denied(void **unused)
+{
+	struct policy_info p = {.index = 801, .priority = 1, .action = XFRM_POLICY_BLOCK};
+
+	(void)unused;
+	p.sel.family = AF_INET;
+	assert_int_equal(spd_put(world.spd, CLASS_MAIN, &p), 1);
+	assert_int_equal(call(), EACCES);
+	assert_int_equal(spd_del(world.spd, CLASS_MAIN, 801), 1);
+	assert_int_equal(call(), 0);
+}
+
+static void a_clear_answer_ends_with_the_first_policy(void **unused)
+{
+	struct policy_info p = {.index = 801, .priority = 1, .action = XFRM_POLICY_BLOCK};
+
+	(void)unused;
+	assert_int_equal(spd_flush(world.spd, CLASS_MAIN), 4);
+	assert_int_equal(call(), 0);
+	assert_true(remembered());
+	p.sel.family = AF_INET;
+	assert_int_equal(spd_put(world.spd, CLASS_MAIN, &p), 1);
+	assert_int_equal(call(), EACCES);
+}
+
+static void a_clear_answer_ends_when_something_does_not_fit(void **unused)
+{
+	(void)unused;
+	spd_flush(world.spd, CLASS_MAIN);
+	assert_int_equal(call(), 0);
+	assert_true(remembered());
+	state()->full = FULL_SPD; /* as mirror_store_lack(): no epoch is raised */
+	assert_int_equal(call(), EAGAIN);
+	state()->full = 0;
+}
+
+static void another_gate_has_its_own_answer(void **unused)
+{
+	const struct gate_settings strict = {.cgroup_id = gate};
+
+	(void)unused;
+	spd_flush(world.spd, CLASS_MAIN);
+	assert_int_equal(call(), 0);
+	assert_true(remembered());
+	assert_int_equal(bpf_settings_put(world.bpf, gate, &strict), 0);
+	assert_int_equal(call(), EACCES);
+}
+
+static void what_was_missed_makes_it_stale(void **unused)
+{
+	(void)unused;
+	state()->synced = SYNCED_ONCE;
+	assert_int_equal(call(), EAGAIN);
+	state()->synced = SYNCED;
+	assert_int_equal(call(), 0);
+}
+
+static void sleep_ms(long ms)
+{
+	const struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+/* The time is what is tested here: the answer must end with it, whoever remembers. */
+static void it_ends_when_the_daemon_is_silent(void **unused)
+{
+	const struct gate_settings open = {.cgroup_id = gate, .stale_open = 1};
+
+	(void)unused;
+	state()->heartbeat = boot_ns() - HEARTBEAT_LATE_NS + 300000000;
+	space_changed(state());
+	assert_int_equal(call(), 0);
+	assert_true(remembered());
+	sleep_ms(310);
+	assert_int_equal(call(), EAGAIN);
+	assert_int_equal(bpf_settings_put(world.bpf, gate, &open), 0);
+	assert_int_equal(call(), 0);
+}
+
+static void it_ends_with_the_sas_hard_lifetime(void **unused)
+{
+	struct sa_info s = first_sa();
+	const struct sa_info *stands = sad_find(world.sad, &s);
+	__u64 end;
+
+	(void)unused;
+	assert_non_null(stands);
+	s = *stands;
+	s.life.hard_add = 1;
+	s.life.add_time = (__u64)time(NULL);
+	assert_int_equal(sad_put(world.sad, &s), 1);
+	assert_int_equal(call(), 0);
+	assert_true(remembered());
+	for (end = boot_ns() + 1100000000ULL; boot_ns() < end; sleep_ms(20))
+		call();
+	assert_int_equal(call(), EAGAIN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup(f, setup)
+		T(when_its_sa_goes_it_waits),
+		T(when_a_policy_blocks_it_is_denied),
+		T(a_clear_answer_ends_with_the_first_policy),
+		T(a_clear_answer_ends_when_something_does_not_fit),
+		T(another_gate_has_its_own_answer),
+		T(what_was_missed_makes_it_stale),
+		T(it_ends_when_the_daemon_is_silent),
+		T(it_ends_with_the_sas_hard_lifetime),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
