@@ -45,6 +45,7 @@ struct call {
 	__u32 space;
 	bool secured;			  /* an ESP or AH SA was found */
 	bool allow_no_policy, stale_open; /* of the gate */
+	bool by_sport;			  /* a source port was compared */
 	bool settled;			  /* decided while the epoch stood still */
 	__u32 epoch;			  /* that one */
 	__u64 deadline;			  /* of the first of its SAs to end, 0: none */
@@ -131,6 +132,7 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 	w.now = c->now;
 	w.mark = c->policy.mark;
 	reason = sad_lookup(&w, c->space);
+	c->by_sport |= w.sport != 0;
 	if (reason == REASON_SA) {
 		c->decision.spi[i & 1] = w.spi;
 		c->secured |= t->proto != IPPROTO_COMP;
@@ -185,6 +187,7 @@ static __always_inline __u8 check_class(struct call *c, const struct space_state
 {
 	int found = spd_lookup(&c->flow, st, c->space, class, &c->policy);
 
+	c->by_sport |= c->policy.by_sport;
 	if (found == SPD_NONE)
 		return REASON_NO_POLICY;
 	if (found != SPD_FOUND)
@@ -199,6 +202,7 @@ static __always_inline int answer_clear(struct call *c, const struct space_state
 {
 	int found = spd_lookup(&c->flow, st, c->space, CLASS_REQUIRE, &c->policy);
 
+	c->by_sport |= c->policy.by_sport;
 	/* an exemption is more specific than any requirement behind it */
 	if (found == SPD_NONE || (found == SPD_FOUND && !c->policy.block))
 		return answer(&c->decision, reason);
@@ -308,6 +312,7 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 	c->decision.neg.space = c->space;
 	c->now = bpf_ktime_get_boot_ns();
 	c->secured = false;
+	c->by_sport = false;
 	c->deadline = 0;
 	if (st->synced == SYNCED_NEVER) {
 		if (is_loopback(&c->flow))

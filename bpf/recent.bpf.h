@@ -21,24 +21,43 @@
 
 #define FLOW_WORDS ((int)(sizeof(struct flow) / sizeof(__u64)))
 
-static __always_inline bool flow_equal(const struct flow *a, const struct flow *b)
+/* The word of a flow with its source port, and which bits of it that is. */
+#define SPORT_WORD ((int)(__builtin_offsetof(struct flow, sport) / sizeof(__u64)))
+
+static __always_inline __u64 without_sport(void)
 {
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+	union {
+		__be16 port[4];
+		__u64 word;
+	} mask = {.word = ~0ULL};
+
+	mask.port[__builtin_offsetof(struct flow, sport) % sizeof(__u64) / sizeof(__be16)] = 0;
+	return mask.word;
+}
+
+static __always_inline bool flow_equal(const struct recent *r, const struct flow *f, bool any_sport)
+{
+	const __u64 *x = (const __u64 *)&r->flow, *y = (const __u64 *)f;
 	__u64 differ = 0;
 
 	for (int i = 0; i < FLOW_WORDS; i++)
-		differ |= x[i] ^ y[i];
+		differ |= (x[i] ^ y[i]) & (i == SPORT_WORD && any_sport ? without_sport() : ~0ULL);
 	return !differ;
 }
 
-/* The first of the two places where a flow can be. Products that wait for none of the others. */
+/*
+ * The first of the two places where a flow can be, whatever its source port. Products that wait
+ * for none of the others.
+ */
 static __always_inline __u32 recent_place(const struct flow *f)
 {
-	const __u64 *w = (const __u64 *)f;
-	__u64 odd = 0x9e3779b97f4a7c15ULL, h = 0;
+	const __u64 *words = (const __u64 *)f;
+	__u64 odd = 0x9e3779b97f4a7c15ULL, h = 0, w;
 
-	for (int i = 0; i < FLOW_WORDS; i++, odd += 0xc2b2ae3d27d4eb4eULL)
-		h += (w[i] ^ w[i] >> 32) * odd;
+	for (int i = 0; i < FLOW_WORDS; i++, odd += 0xc2b2ae3d27d4eb4eULL) {
+		w = i == SPORT_WORD ? words[i] & without_sport() : words[i];
+		h += (w ^ w >> 32) * odd;
+	}
 	return (h >> 40) & (RECENT_MAX - 2);
 }
 
@@ -68,7 +87,7 @@ static __always_inline __u32 recent_at(__u32 place, const struct flow *f,
 		return REASON_COUNT;
 	turn = *(volatile __u32 *)&r->turn;
 	barrier();
-	if (turn & 1 || !flow_equal(&r->flow, f) || !recent_holds(r, g, netns))
+	if (turn & 1 || !flow_equal(r, f, r->any_sport) || !recent_holds(r, g, netns))
 		return REASON_COUNT;
 	reason = r->reason;
 	barrier();
@@ -133,7 +152,7 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	if (!r || !other)
 		return 0;
 	/* another flow is at home here, and its answer stands: the second place */
-	if (r->epoch == c->epoch && r->space == c->space && !flow_equal(&r->flow, &f))
+	if (r->epoch == c->epoch && r->space == c->space && !flow_equal(r, &f, r->any_sport))
 		r = other;
 	until = recent_until(c);
 	if (r->turn & 1)
@@ -147,6 +166,7 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	r->reason = c->decision.reason;
 	r->allow_no_policy = c->allow_no_policy;
 	r->stale_open = c->stale_open;
+	r->any_sport = !c->by_sport;
 	barrier();
 	*(volatile __u32 *)&r->turn += 1;
 	return 0;

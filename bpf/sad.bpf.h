@@ -44,6 +44,7 @@ struct sad_walk {
 	__u32 best;	/* the reason of the SA that came furthest */
 	__be32 spi;	/* of the one that fits */
 	__u64 deadline; /* and its own, 0: none */
+	__u32 sport;	/* bits of the source port that were compared */
 };
 
 /* The first condition that this SA fails, or REASON_SA. */
@@ -78,6 +79,7 @@ static int sad_step(__u32 i, struct sad_walk *w)
 	if (!i)
 		w->slots = sa->slots;
 	reason = sad_check(sa, w);
+	w->sport |= sa->sel_sport_mask;
 	if (reason == REASON_SA) {
 		w->spi = sa->spi;
 		w->deadline = sa->deadline;
@@ -105,6 +107,7 @@ static __always_inline __u8 sad_lookup(struct sad_walk *w, __u32 space)
 	w->slots = 1 + loop_zero;
 	w->best = REASON_NO_SA + loop_zero;
 	w->spi = loop_zero;
+	w->sport = loop_zero;
 	bpf_loop(SAD_SLOTS_MAX, sad_step, w, 0);
 	return w->best;
 }

@@ -40,7 +40,7 @@ struct spd_walk {
 	__u32 chosen;
 	__u8 found;
 	__u8 unsure;
-	__u16 pad;
+	__u16 sport; /* bits of it that were compared */
 	__u32 count;
 };
 
@@ -68,6 +68,7 @@ static int spd_step(__u32 i, struct spd_walk *w)
 		w->unsure = 1;
 		return 0;
 	}
+	w->sport |= m->sport;
 	spd_key_set(w->key, w->flow, m);
 	v = bpf_map_lookup_elem(&spd, w->key);
 	if (v && (!w->found || spd_rank(v) < w->best)) {
@@ -80,7 +81,8 @@ static int spd_step(__u32 i, struct spd_walk *w)
 
 /*
  * xfrm_policy_match: family, if_id, mark, type, then the selector (xfrm_selector_match). SPD_FOUND
- * leaves the chosen policy in *out. A global function: see route_lookup().
+ * leaves the chosen policy in *out; out->by_sport is set in any case. A global function: see
+ * route_lookup().
  */
 __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __u32 space,
 			  __u8 class, struct spd_value *out)
@@ -92,6 +94,7 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 
 	if (!f || !st || !out || class >= CLASS_COUNT)
 		return SPD_UNSURE;
+	out->by_sport = 0;
 	if (!st->masks[class][f->family == AF_INET6])
 		return SPD_NONE;
 	key.space = masks_key.space = space;
@@ -108,7 +111,9 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	w.chosen = loop_zero;
 	w.found = loop_zero;
 	w.unsure = loop_zero;
+	w.sport = loop_zero;
 	bpf_loop(SPD_MASKS_MAX, spd_step, &w, 0);
+	out->by_sport = w.sport != 0;
 	if (w.unsure)
 		return SPD_UNSURE;
 	if (!w.found)
@@ -118,6 +123,7 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	if (!found)
 		return SPD_UNSURE; /* it went meanwhile: the epoch has moved */
 	*out = *found;
+	out->by_sport = w.sport != 0;
 	return SPD_FOUND;
 }
 

@@ -174,7 +174,7 @@ struct spd_value {
 	__u8 block;	 /* 1: XFRM_POLICY_BLOCK */
 	__u8 trap_block; /* 1: and it was a trap before: an IKE daemon negotiates */
 	__u8 tmpl_count; /* may be more than TMPLS_MAX: then the policy refuses */
-	__u8 pad;
+	__u8 by_sport;	 /* 0 in the map; 1 in a search: a source port was compared on the way */
 	struct spd_tmpl tmpl[TMPLS_MAX];
 };
 
@@ -264,7 +264,7 @@ struct recent {
 	__u32 turn; /* odd: it is being written */
 	__u8 reason;
 	__u8 allow_no_policy, stale_open; /* of the gate */
-	__u8 pad;
+	__u8 any_sport; /* 1: no source port was compared, the answer is that of all of them */
 };
 
 /* An event is repeated at most this often for one process and negotiation. */

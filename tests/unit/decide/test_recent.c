@@ -57,18 +57,26 @@ static int stop(void **unused)
 	return 0;
 }
 
-/* A fresh socket each time: no source address yet, as a connect() has it. */
-static int call_to(unsigned int k)
+/* A fresh socket each time: no source address yet, as a connect() has it. Port 0: any. */
+static int call_from(__u16 port, unsigned int k)
 {
+	const struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_storage to;
 	socklen_t len = world_dest(&world, k, &to);
 	int err;
 
 	sock = socket(world.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(sock >= 0);
+	if (port)
+		assert_int_equal(bind(sock, (const struct sockaddr *)&from, sizeof(from)), 0);
 	err = connect(sock, (struct sockaddr *)&to, len) ? errno : 0;
 	close(sock);
 	return err;
+}
+
+static int call_to(unsigned int k)
+{
+	return call_from(0, k);
 }
 
 static int call(void)
@@ -167,6 +175,39 @@ static void a_clear_answer_ends_when_something_does_not_fit(void **unused)
 	state()->full = 0;
 }
 
+/* It is remembered for every source port, unless one was compared. */
+static void a_source_port_that_was_compared_is_not_any_source_port(void **unused)
+{
+	struct policy_info p = {.index = 801, .priority = 1, .action = XFRM_POLICY_BLOCK};
+
+	(void)unused;
+	assert_int_equal(call_from(1000, 0), 0);
+	assert_int_equal(call_from(2000, 0), 0);
+	p.sel.family = AF_INET;
+	p.sel.sport = htons(2000);
+	p.sel.sport_mask = 0xffff;
+	spd_put(world.spd, CLASS_MAIN, &p);
+	assert_int_equal(call_from(1000, 0), 0);
+	assert_true(remembered());
+	assert_int_equal(call_from(2000, 0), EACCES);
+	assert_int_equal(call_from(1000, 0), 0);
+}
+
+static void a_source_port_in_an_sas_selector_neither(void **unused)
+{
+	struct sa_info s = first_sa();
+
+	(void)unused;
+	s = *sad_find(world.sad, &s);
+	s.sel.family = AF_INET;
+	s.sel.sport = htons(1000);
+	s.sel.sport_mask = 0xffff;
+	assert_int_equal(sad_put(world.sad, &s), 1);
+	assert_int_equal(call_from(1000, 0), 0);
+	assert_true(remembered());
+	assert_int_equal(call_from(2000, 0), EAGAIN);
+}
+
 static void another_gate_has_its_own_answer(void **unused)
 {
 	const struct gate_settings strict = {.cgroup_id = gate};
@@ -238,6 +279,8 @@ int main(void)
 		T(when_a_policy_blocks_it_is_denied),
 		T(a_clear_answer_ends_with_the_first_policy),
 		T(a_clear_answer_ends_when_something_does_not_fit),
+		T(a_source_port_that_was_compared_is_not_any_source_port),
+		T(a_source_port_in_an_sas_selector_neither),
 		T(another_gate_has_its_own_answer),
 		T(what_was_missed_makes_it_stale),
 		T(it_ends_when_the_daemon_is_silent),
