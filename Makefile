@@ -113,8 +113,8 @@ $(B)/tests/probe: tests/lab/probe.c Makefile
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
 
 # The bench's programs: optimised as the daemon is, and linked with all of it but main.
-BENCH     := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(filter-out %.bpf.c tests/bench/stats.c tests/bench/world.c,$(wildcard tests/bench/*.c)))
-BENCH_OBJ := $(B)/tests/bench/stats.o $(B)/tests/bench/world.o
+BENCH     := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(filter-out %.bpf.c tests/bench/stats.c tests/bench/world.c tests/bench/xfrm_nl.c,$(wildcard tests/bench/*.c)))
+BENCH_OBJ := $(B)/tests/bench/stats.o $(B)/tests/bench/world.o $(B)/tests/bench/xfrm_nl.o
 $(B)/tests/bench/base.skel.h: tests/bench/base.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)

@@ -120,6 +120,14 @@ static void stay(void)
 		die("sched_setaffinity: %s", strerror(errno));
 }
 
+void world_anywhere(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 void world_open(struct world *w, unsigned int entries)
 {
 	const struct bpf_sizes sizes = {entries, entries, 16};
@@ -198,10 +206,11 @@ static void put_policy(struct world *w, unsigned int k, const __be32 src[4], con
 	p.tmpl[0].mode = XFRM_MODE_TRANSPORT;
 	p.tmpl[0].reqid = k + 1;
 	if (spd_put(w->spd, CLASS_MAIN, &p) != 1)
-		die("policy %u does not fit", k);
+		die("policy %u: no memory", k);
 }
 
-static void put_sa(struct world *w, unsigned int k, const __be32 src[4], const __be32 dst[4])
+static struct sa_info sa_of(const struct world *w, unsigned int k, const __be32 src[4],
+			    const __be32 dst[4])
 {
 	struct sa_info s = {.spi = htonl(k + 256), .reqid = k + 1, .pcpu = SAGATE_PCPU_ANY};
 
@@ -214,8 +223,7 @@ static void put_sa(struct world *w, unsigned int k, const __be32 src[4], const _
 	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
 	s.life.hard_add = 86400;
 	s.life.add_time = (__u64)time(NULL);
-	if (sad_put(w->sad, &s) != 1)
-		die("SA %u does not fit", k);
+	return s;
 }
 
 static void address(const struct world *w, unsigned int k, __be32 out[4])
@@ -229,18 +237,46 @@ static void address(const struct world *w, unsigned int k, __be32 out[4])
 	out[3] = htonl(host_of(w, k));
 }
 
+static const __be32 *source(const struct world *w)
+{
+	static __be32 src[2][4];
+	const bool six = w->family == AF_INET6;
+
+	inet_pton(w->family, six ? "2001:db8::1" : "192.0.2.1", src[six]);
+	return src[six];
+}
+
+void world_put(struct world *w, unsigned int k)
+{
+	const __be32 *src = source(w);
+	struct sa_info s;
+	__be32 dst[4];
+
+	address(w, k, dst);
+	put_policy(w, k, src, dst);
+	s = sa_of(w, k, src, dst);
+	if (sad_put(w->sad, &s) != 1)
+		die("SA %u: no memory", k);
+}
+
+void world_remove(struct world *w, unsigned int k)
+{
+	struct sa_info s;
+	__be32 dst[4];
+
+	address(w, k, dst);
+	s = sa_of(w, k, source(w), dst);
+	if (spd_del(w->spd, CLASS_MAIN, 8 * k + 1) != 1 || sad_del(w->sad, &s) != 1)
+		die("policy or SA %u is not there", k);
+}
+
 void world_fill(struct world *w, unsigned int policies)
 {
 	struct spd_counts spd;
 	struct sad_counts sad;
-	__be32 src[4] = {}, dst[4];
 
-	inet_pton(w->family, w->family == AF_INET ? "192.0.2.1" : "2001:db8::1", src);
-	for (; w->policies < policies; w->policies++) {
-		address(w, w->policies, dst);
-		put_policy(w, w->policies, src, dst);
-		put_sa(w, w->policies, src, dst);
-	}
+	for (; w->policies < policies; w->policies++)
+		world_put(w, w->policies);
 	spd_count(w->spd, &spd);
 	sad_count(w->sad, &sad);
 	if (spd.stored != policies || sad.stored != policies || spd.missing || sad.missing)

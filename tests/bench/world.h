@@ -36,6 +36,9 @@ void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 void world_open(struct world *w, unsigned int entries);
 void world_close(struct world *w); /* removes pins and cgroups */
 
+/* world_open() keeps this process on one CPU; this lets it go to others again. */
+void world_anywhere(void);
+
 /* Empties it, and says what shape what follows has: how many masks, which family. */
 void world_reset(struct world *w, unsigned int masks, int family);
 
@@ -44,6 +47,10 @@ void world_reset(struct world *w, unsigned int masks, int family);
  * mask is looked at for every flow, the worst case there is.
  */
 void world_fill(struct world *w, unsigned int policies);
+
+/* Policy k and its SA, into the tables and the maps or out of both. */
+void world_put(struct world *w, unsigned int k);
+void world_remove(struct world *w, unsigned int k);
 
 /* A destination that policy k protects, and its SA; UDP port 9. Network order, v4 or v6. */
 socklen_t world_dest(const struct world *w, unsigned int k, struct sockaddr_storage *to);
