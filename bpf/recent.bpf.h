@@ -51,15 +51,17 @@ static __always_inline bool flow_equal(const struct recent *r, const struct flow
  */
 static __always_inline __u32 recent_place(const struct flow *f)
 {
-	const __u64 *words = (const __u64 *)f;
-	__u64 odd = 0x9e3779b97f4a7c15ULL, h = 0, w;
+	const __u64 *w = (const __u64 *)f;
+	__u64 h = (w[0] + (w[1] << 1) + (w[2] << 3)) * 0x9e3779b97f4a7c15ULL;
 
-	for (int i = 0; i < FLOW_WORDS; i++, odd += 0xc2b2ae3d27d4eb4eULL) {
-		w = i == SPORT_WORD ? words[i] & without_sport() : words[i];
-		h += (w ^ w >> 32) * odd;
-	}
+	h += w[3] * 0xc2b2ae3d27d4eb4fULL;
+	h += ((w[4] << 32 | w[4] >> 32) + w[6]) * 0x165667b19e3779f9ULL;
+	h += (w[SPORT_WORD] & without_sport()) * 0x27d4eb2f165667c5ULL;
+	h ^= h >> 32;
+	h *= 0x9e3779b97f4a7c15ULL;
 	return (h >> 40) & (RECENT_MAX - 2);
 }
+_Static_assert(FLOW_WORDS == 7 && SPORT_WORD == 5, "recent_place() names each word");
 
 /* Nothing has changed since, and its time is not up. */
 static __always_inline bool recent_holds(const struct recent *r, const struct gate_settings *g,
