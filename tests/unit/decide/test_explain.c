@@ -48,7 +48,7 @@ static int start(void **unused)
 
 	(void)unused;
 	snprintf(pin, sizeof(pin), "/sys/fs/bpf/sagate-explain-%d", getpid());
-	if (bpf_open(pin, &bpf, &e)) {
+	if (bpf_open(pin, NULL, &bpf, &e)) {
 		fprintf(stderr, "%s\n", e.message);
 		return -1;
 	}
