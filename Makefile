@@ -54,7 +54,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 .PHONY: all help deps man unit unit-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
-all: $(B)/sagate $(B)/tests/probe man ## build build/sagate (the default)
+all: $(B)/sagate $(B)/tests/probe $(B)/tests/storm man ## build build/sagate (the default)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -134,6 +134,12 @@ bench-build: all $(BENCH)
 
 bench: bench-build ## speed and memory against baselines of the same run: build/bench.json, build/bench/*.svg (root)
 	@tests/bench/bench
+
+# Storms over a mirror, and its comparison with the kernel: a program of a folder of its own.
+$(B)/tests/storm: $(wildcard tests/storm/*.c) $(wildcard tests/storm/*.h) include/abi.h include/reasons.h Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,tests/storm)
+	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -Iinclude -o $@ $(filter %.c,$^) -lbpf -ljansson
 
 unit-build: $(TEST_BIN)
 

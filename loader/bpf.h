@@ -47,6 +47,8 @@ int bpf_program_fd(const struct bpf *b, enum hook hook);
 const char *bpf_pin_path(const struct bpf *b);
 /* Fills *sink with the functions that write to the pinned maps; *b must outlive it. */
 void bpf_sink(struct bpf *b, struct map_sink *sink);
+/* The same maps for reading. */
+void bpf_source(struct bpf *b, struct map_source *source);
 int bpf_events_fd(const struct bpf *b); /* ring buffer map */
 
 /*

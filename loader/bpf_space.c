@@ -85,6 +85,34 @@ void bpf_sink(struct bpf *b, struct map_sink *sink)
 	sink->left = sink_left;
 }
 
+static int source_get(void *ctx, enum map_id map, const void *key, void *value)
+{
+	const struct bpf *b = ctx;
+
+	return bpf_map_lookup_elem(b->map[map], key, value) ? -errno : 0;
+}
+
+static int source_read(void *ctx, enum map_id map, struct map_cursor *cursor, void *keys,
+		       void *values, __u32 *count)
+{
+	const struct bpf *b = ctx;
+	__u32 next;
+
+	if (!bpf_map_lookup_batch(b->map[map], cursor->going ? &cursor->at : NULL, &next, keys,
+				  values, count, NULL)) {
+		cursor->at = next;
+		cursor->going = true;
+		return 1;
+	}
+	/* -ENOENT comes with the last part */
+	return errno == ENOENT ? 0 : -errno;
+}
+
+void bpf_source(struct bpf *b, struct map_source *source)
+{
+	*source = (struct map_source){.ctx = b, .get = source_get, .read = source_read};
+}
+
 int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
 {
 	__u32 at;

@@ -26,6 +26,8 @@ struct control {
 	sd_event_source *pause; /* while descriptors are short */
 	struct control_client *clients;
 	unsigned int count, watchers;
+	struct control_client *asking; /* whose request handle() has */
+	uint64_t requests;	       /* deferred so far */
 };
 
 static void client_gone(void *ctx, struct control_client *client)
@@ -48,12 +50,18 @@ static void answer(struct control *c, struct control_client *client,
 {
 	_cleanup_json_ json_t *result = NULL, *reply = NULL;
 	struct error e = {};
+	uint64_t deferred;
 	int r;
 
 	if (!strcmp(q->command, "watch")) {
 		result = json_string("watching");
 	} else {
+		deferred = c->requests;
+		c->asking = client;
 		r = c->ops->handle(c->ctx, q->command, q->args, &result, &e);
+		c->asking = NULL;
+		if (deferred != c->requests)
+			return;
 		if (r < 0) {
 			if (!e.code[0])
 				error_set(&e, r, "failed", "%s: %s", q->command, strerror(-r));
@@ -67,6 +75,32 @@ static void answer(struct control *c, struct control_client *client,
 		control_client_watch(client);
 		c->watchers++;
 	}
+}
+
+uint64_t control_defer(struct control *c)
+{
+	control_client_defer(c->asking, ++c->requests);
+	return c->requests;
+}
+
+void control_answer(struct control *c, uint64_t request, const json_t *result,
+		    const struct error *e)
+{
+	_cleanup_json_ json_t *reply = NULL;
+	struct control_client *i = c->clients;
+
+	while (i && i->deferred != request)
+		i = i->next;
+	if (!i)
+		return;
+	i->deferred = 0;
+	if (e) {
+		control_client_error(i, e);
+		return;
+	}
+	reply = json_pack("{s:o}", "result",
+			  result ? json_incref((json_t *)result) : json_object());
+	control_client_reply(i, reply);
 }
 
 static void client_request(void *ctx, struct control_client *client, const char *line, size_t len)

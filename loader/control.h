@@ -29,7 +29,8 @@ struct control_ops {
 	/*
 	 * Answers one request; `watch` never comes here. 0 with *result a new reference (NULL
 	 * stands for {}), or a negative errno with *e filled. Must not block and must not free
-	 * the control; may publish. `args` is an object, borrowed.
+	 * the control; may publish. `args` is an object, borrowed. What takes its time calls
+	 * control_defer() and answers later: what it returns then is not looked at.
 	 */
 	int (*handle)(void *ctx, const char *command, const json_t *args, json_t **result,
 		      struct error *e);
@@ -46,6 +47,19 @@ int control_new(sd_event *event, const char *path, const struct control_ops *ops
 
 /* Cuts every client off and removes the socket. Accepts NULL. */
 void control_free(struct control *c);
+
+/*
+ * Only from within handle(): its request is answered later, by control_answer() with the number
+ * returned here. The client waits for as long as that takes.
+ */
+uint64_t control_defer(struct control *c);
+
+/*
+ * Answers a deferred request: with `result` (borrowed, NULL stands for {}), or, when `e` is not
+ * NULL, with that error. Nothing happens when the client has left.
+ */
+void control_answer(struct control *c, uint64_t request, const json_t *result,
+		    const struct error *e);
 
 /*
  * Queues `event` (an object, borrowed: the caller's reference stays the caller's) for every

@@ -25,7 +25,8 @@ static void update_io(struct control_client *c)
 static void restart_timer(struct control_client *c)
 {
 	sd_event_source_set_time_relative(c->timer, TIMEOUT_US);
-	sd_event_source_set_enabled(c->timer, c->watching ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(c->timer,
+				    c->watching || c->deferred ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
 
 void control_client_reply(struct control_client *c, const json_t *reply)
@@ -46,6 +47,12 @@ void control_client_error(struct control_client *c, const struct error *e)
 	_cleanup_json_ json_t *reply = json_error_object(e);
 
 	control_client_reply(c, reply);
+}
+
+void control_client_defer(struct control_client *c, uint64_t request)
+{
+	c->deferred = request;
+	restart_timer(c);
 }
 
 void control_client_watch(struct control_client *c)
@@ -136,7 +143,8 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	if (r == 0)
 		r = send_output(c);
 	/* One who shut down only his side of the connection still gets his answer. */
-	if (c->eof && (revents & EPOLLHUP || (!c->watching && !control_queue_len(&c->out))))
+	if (c->eof &&
+	    (revents & EPOLLHUP || (!c->watching && !c->deferred && !control_queue_len(&c->out))))
 		r = -ECONNRESET;
 	if (r < 0 || c->broken)
 		c->ops->gone(c->ctx, c);

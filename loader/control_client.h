@@ -30,7 +30,8 @@ struct control_client {
 	bool input_done; /* the one request was taken: what follows is thrown away */
 	bool eof;	 /* the client sends nothing more; it may still read */
 	bool watching;
-	bool broken; /* cut off at the next turn of the loop */
+	bool broken;	   /* cut off at the next turn of the loop */
+	uint64_t deferred; /* number of its request, which is answered later; 0: none */
 	struct control_queue out;
 	struct control_client *prev, *next;
 };
@@ -43,6 +44,8 @@ void control_client_free(struct control_client *c);
 /* Queues one reply line; without memory the client is cut off without an answer. */
 void control_client_reply(struct control_client *c, const json_t *reply);
 void control_client_error(struct control_client *c, const struct error *e);
+/* The reply comes later (c->deferred is 0 again): until then the client has no timeout. */
+void control_client_defer(struct control_client *c, uint64_t request);
 /* From now on the client gets events, and has no timeout. */
 void control_client_watch(struct control_client *c);
 /* Queues an event line for a watcher, or counts it as lost. */

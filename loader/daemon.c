@@ -364,6 +364,7 @@ static void stop(struct daemon *d)
 	struct space *s, *next;
 
 	control_free(d->control);
+	daemon_doctor_stop(d);
 	negotiations_free(d->negotiations);
 	LL_FOREACH_SAFE(d->spaces, s, next)
 	space_free(s);

@@ -311,8 +311,10 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 		return do_show(d, args, result, e);
 	if (!strcmp(command, "explain"))
 		return daemon_explain(d, args, result, e);
-	if (!strcmp(command, "doctor"))
-		return daemon_doctor(d, result);
+	if (!strcmp(command, "doctor")) {
+		daemon_doctor(d);
+		return 0;
+	}
 	return error_set(e, -EINVAL, "bad-request", "%.64s: there is no such command", command);
 }
 

@@ -28,8 +28,9 @@ struct daemon {
 	struct negotiations *negotiations;
 	struct control *control;
 	struct ring_buffer *ring;
-	uint64_t started; /* boottime */
-	bool ready;	  /* every space that could be opened is mirrored */
+	struct doctor *doctors; /* requests for a doctor, the first is at work */
+	uint64_t started;	/* boottime */
+	bool ready;		/* every space that could be opened is mirrored */
 };
 
 struct space *daemon_space(struct daemon *d, const char *name);
@@ -54,6 +55,20 @@ json_t *gate_to_json(const struct daemon *d, const struct gate *gate);
 /* Control commands. */
 extern const struct control_ops daemon_control_ops;
 int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct error *e);
-int daemon_doctor(struct daemon *d, json_t **result);
+/*
+ * Answers the request that is being handled, later: first every space's mirror is compared with the
+ * kernel.
+ */
+void daemon_doctor(struct daemon *d);
+/* The space is about to go. */
+void daemon_doctor_forget(struct daemon *d, const struct space *s);
+/* Ends them without an answer. */
+void daemon_doctor_stop(struct daemon *d);
+/* Spaces and gates as the daemon knows them: a list of checks. */
+json_t *daemon_checks(struct daemon *d);
+/* Adds one to such a list. `hint` may be NULL. */
+__attribute__((format(printf, 5, 6))) void daemon_check_add(json_t *list, const char *check,
+							    const char *status, const char *hint,
+							    const char *fmt, ...);
 
 #endif

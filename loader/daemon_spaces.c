@@ -132,6 +132,7 @@ static void close_space(struct daemon *d, struct space *s)
 	__u32 slot = s->slot;
 
 	negotiations_forget(d->negotiations, s);
+	daemon_doctor_forget(d, s);
 	LL_DELETE(d->spaces, s);
 	space_free(s);
 	bpf_space_close(d->bpf, slot);

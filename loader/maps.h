@@ -6,6 +6,8 @@
 #ifndef SAGATE_MAPS_H
 #define SAGATE_MAPS_H
 
+#include <stdbool.h>
+
 #include "abi.h"
 
 enum map_id {
@@ -22,8 +24,8 @@ struct map_sink {
 	void *ctx;
 	/*
 	 * Adds or replaces one entry. The epoch of `space` is raised first, so that a decision that
-	 * runs meanwhile looks again, and after it (space_changed). Returns 0 or -errno (-E2BIG: the map is full); on failure the
-	 * map is as before.
+	 * runs meanwhile looks again, and after it (space_changed). Returns 0 or -errno (-E2BIG:
+	 * the map is full); on failure the map is as before.
 	 */
 	int (*put)(void *ctx, __u32 space, enum map_id map, const void *key, const void *value);
 	/* Removes one entry; -ENOENT when there is none. */
@@ -49,5 +51,25 @@ static inline void space_changed(struct space_state *state)
 {
 	__atomic_add_fetch(&state->epoch, 1, __ATOMIC_SEQ_CST);
 }
+
+/* Where reading a map has come to. Zero is its beginning. */
+struct map_cursor {
+	__u32 at;
+	bool going;
+};
+
+/* The same maps, to be read. */
+struct map_source {
+	void *ctx;
+	/* Copies one entry's value. 0, or -ENOENT when there is none, or -errno. */
+	int (*get)(void *ctx, enum map_id map, const void *key, void *value);
+	/*
+	 * The next part: at most *count keys and values, of all spaces, and how many came. Entries
+	 * that stand all the while are read at least once. Returns 1 when more may follow, 0 at the
+	 * end, or -errno.
+	 */
+	int (*read)(void *ctx, enum map_id map, struct map_cursor *cursor, void *keys, void *values,
+		    __u32 *count);
+};
 
 #endif

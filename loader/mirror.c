@@ -88,6 +88,7 @@ void mirror_free(struct mirror *m)
 {
 	if (!m)
 		return;
+	mirror_found_begin(m);
 	mirror_dump_close(m);
 	sd_event_source_disable_unref(m->events_io);
 	sd_event_source_disable_unref(m->timer);

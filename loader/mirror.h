@@ -83,7 +83,31 @@ bool mirror_synced(const struct mirror *m);
 bool mirror_default_block(const struct mirror *m);
 const struct mirror_stats *mirror_stats(const struct mirror *m);
 
-/* Compares with a dump now, without going stale. */
+/* Compares with a dump now, without going stale, and repairs what differs. */
 void mirror_reconcile(struct mirror *m);
+
+/* One entry that the mirror had otherwise than the kernel. */
+struct mirror_difference {
+	const char *name; /* "SA …", "policy …", "default policy" */
+	bool in_kernel, in_mirror;
+	const char *fields; /* names of those that differ, when it is in both; else NULL */
+};
+
+struct mirror_compare_ops {
+	/* What it points to is valid only now. */
+	void (*differs)(void *ctx, const struct mirror_difference *d);
+	/* All differences have been told, and the mirror is for another to compare. */
+	void (*done)(void *ctx);
+};
+
+/*
+ * The same, and tells what differed. Changes meanwhile are no differences: of an entry that an
+ * event touches nothing is told. When something is lost meanwhile, the resync comes
+ * first and then it begins anew, for as long as it takes. `ops` and `ctx` must last until done() or
+ * mirror_compare_stop(). One at a time: -EBUSY.
+ */
+int mirror_compare(struct mirror *m, const struct mirror_compare_ops *ops, void *ctx);
+/* No more calls. What is under way goes on as a mere mirror_reconcile(). */
+void mirror_compare_stop(struct mirror *m);
 
 #endif

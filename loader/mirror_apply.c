@@ -72,6 +72,7 @@ static void apply_policy(struct mirror *m, const struct xfrm_change *c)
 
 void mirror_apply(struct mirror *m, const struct xfrm_change *c)
 {
+	mirror_found_touched(m, c);
 	switch (c->kind) {
 	case CHANGE_NONE:
 		break;

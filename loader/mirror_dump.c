@@ -19,7 +19,7 @@ void mirror_dump_close(struct mirror *m)
 static void dump_apply(struct mirror *m, const struct nlmsghdr *msg)
 {
 	enum mirror_what what = MIRROR_SA;
-	struct xfrm_change c;
+	struct xfrm_change c, before;
 	int r = 0;
 
 	if (xfrm_msg_parse(msg, msg->nlmsg_len, &c)) {
@@ -27,6 +27,7 @@ static void dump_apply(struct mirror *m, const struct nlmsghdr *msg)
 		mirror_snapshot_retry(m, -EBADMSG);
 		return;
 	}
+	mirror_found_before(m, &c, &before);
 	if (c.kind == CHANGE_SA_PUT) {
 		r = sad_put_dumped(m->sad, &c.sa);
 	} else if (c.kind == CHANGE_POLICY_PUT) {
@@ -35,15 +36,15 @@ static void dump_apply(struct mirror *m, const struct nlmsghdr *msg)
 		what = MIRROR_POLICY;
 		r = class == CLASS_COUNT ? 0 : spd_put_dumped(m->spd, class, &c.policy);
 	} else if (c.kind == CHANGE_DEFAULT) {
-		if (!m->default_told)
-			m->found += mirror_default_set(m, &c);
+		if (!m->default_told && mirror_default_set(m, &c))
+			mirror_found_dumped(m, &c, &before);
 		mirror_snapshot_next(m);
 		return;
 	}
 	if (r < 0) {
 		mirror_snapshot_retry(m, r);
 	} else if (r) {
-		m->found++;
+		mirror_found_dumped(m, &c, &before);
 		mirror_tell(m, what, &c);
 	}
 }

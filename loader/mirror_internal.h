@@ -4,6 +4,7 @@
 #define SAGATE_MIRROR_INTERNAL_H
 
 #include "mirror.h"
+#include "mirror_hash.h"
 #include "mirror_nl.h"
 
 enum mirror_phase {
@@ -31,9 +32,12 @@ struct mirror {
 	struct mirror_stats stats;
 	enum mirror_phase phase;
 	uint32_t seq;
-	uint64_t begun; /* CLOCK_BOOTTIME, the snapshot that runs */
-	uint64_t found; /* differences it found */
+	uint64_t begun;	    /* CLOCK_BOOTTIME, the snapshot that runs */
+	struct mhash found; /* struct found: differences of the dumps */
 	uint64_t backoff;
+	const struct mirror_compare_ops *compare; /* somebody wants to know what differs */
+	void *compare_ctx;
+	bool telling; /* and this snapshot is for him */
 	bool synced;
 	bool comparing;	   /* it is a comparison: synced when it began, and nothing lost since */
 	bool interrupted;  /* this dump */
@@ -91,5 +95,32 @@ void mirror_snapshot_retry(struct mirror *m, int err);
 
 /* Begins one in `usec` from now. 0 or -errno. */
 int mirror_snapshot_at(struct mirror *m, uint64_t usec);
+
+/* What a comparison finds. Nothing happens in a snapshot that is none. */
+
+/* A snapshot begins: what an earlier one found counts no more. */
+void mirror_found_begin(struct mirror *m);
+
+/* What the mirror has of an entry of a dump that is about to be applied; of no kind: nothing. */
+void mirror_found_before(const struct mirror *m, const struct xfrm_change *c,
+			 struct xfrm_change *before);
+
+/*
+ * The entry was not so in the mirror: a difference, unless an event that waits in the queue will
+ * speak of it.
+ */
+void mirror_found_dumped(struct mirror *m, const struct xfrm_change *c,
+			 const struct xfrm_change *before);
+
+/* An event: of what it speaks there is no difference. */
+void mirror_found_touched(struct mirror *m, const struct xfrm_change *c);
+
+/*
+ * All events are applied, nothing is swept yet. Counts what differs and tells it to whom it is for.
+ */
+void mirror_found_end(struct mirror *m);
+
+/* The snapshot is over. Returns whether another must begin at once. */
+bool mirror_compare_end(struct mirror *m);
 
 #endif

@@ -38,6 +38,7 @@ static void begin(struct mirror *m)
 	m->look_armed = false;
 	m->comparing = m->synced;
 	m->stats.reconciles += m->comparing;
+	mirror_found_begin(m);
 	m->begun = boot_ns();
 	m->phase = PHASE_EMPTY;
 }
@@ -82,8 +83,10 @@ void mirror_snapshot_retry(struct mirror *m, int err)
 /* The last events before the sweep are applied: what is in the tables now is what stands. */
 static void finish(struct mirror *m)
 {
-	size_t swept = sad_sweep(m->sad);
+	size_t swept;
 
+	mirror_found_end(m);
+	swept = sad_sweep(m->sad);
 	swept += spd_sweep(m->spd, CLASS_MAIN);
 	swept += spd_sweep(m->spd, CLASS_SUB);
 	mirror_dump_close(m);
@@ -92,8 +95,6 @@ static void finish(struct mirror *m)
 	m->stats.snapshots++;
 	m->stats.synced_at = boot_ns();
 	m->stats.duration = m->stats.synced_at - m->begun;
-	if (m->comparing)
-		m->stats.differences += m->found + swept;
 	if (swept)
 		mirror_tell(m, MIRROR_SWEPT, NULL);
 	mirror_state(m)->synced = SYNCED;
@@ -103,7 +104,9 @@ static void finish(struct mirror *m)
 			m->ops->synced(m->ctx, true);
 	}
 	m->look_armed = m->look_soon;
-	mirror_snapshot_at(m, m->look_soon ? SOON_USEC : m->options.reconcile_usec);
+	mirror_snapshot_at(m, mirror_compare_end(m) ? 0
+			      : m->look_soon	    ? SOON_USEC
+						    : m->options.reconcile_usec);
 }
 
 void mirror_snapshot_next(struct mirror *m)
@@ -132,7 +135,6 @@ void mirror_snapshot_settle(struct mirror *m, bool empty)
 		spd_mark(m->spd, CLASS_SUB);
 		sad_mark(m->sad);
 		m->look_soon = false;
-		m->found = 0;
 		mirror_dump_ask(m, PHASE_SA);
 	} else if (m->phase == PHASE_DRAIN && empty) {
 		finish(m);

@@ -267,6 +267,18 @@ size_t sad_sweep(struct sad *sad)
 	return remove_all(sad, &(struct removal){.only_old = true});
 }
 
+void sad_each_unlisted(const struct sad *sad, void (*each)(void *ctx, const struct sa_info *),
+		       void *ctx)
+{
+	mhash_foreach(&sad->by_id, i, node, tmp)
+	{
+		const struct sad_entry *e = mhash_entry(node, struct sad_entry, by_id);
+
+		if (!e->gone && e->generation != sad->generation)
+			each(ctx, &e->sa);
+	}
+}
+
 const struct sa_info *sad_find(const struct sad *sad, const struct sa_info *identity)
 {
 	const struct sad_entry *e = entry_find(sad, identity);

@@ -71,6 +71,9 @@ size_t sad_flush(struct sad *sad, __u8 proto);
 void sad_mark(struct sad *sad);
 int sad_put_dumped(struct sad *sad, const struct sa_info *sa);
 size_t sad_sweep(struct sad *sad);
+/* Between the two: calls `each` for what sad_sweep() would take now. */
+void sad_each_unlisted(const struct sad *sad, void (*each)(void *ctx, const struct sa_info *),
+		       void *ctx);
 
 /* The SA as it stands, or NULL; valid until the table changes. */
 const struct sa_info *sad_find(const struct sad *sad, const struct sa_info *identity);
@@ -95,6 +98,16 @@ int sad_each(const struct sad *sad, int (*each)(void *ctx, const struct sa_info 
  */
 int sad_each_of(const struct sad *sad, const struct sad_key *key,
 		int (*each)(void *ctx, const struct sa_info *), void *ctx);
+
+/*
+ * What the map must hold. sad_image: the value of one key of this space, false when there must be
+ * none. sad_each_image: calls `each` for the entries behind one bucket of the table, and returns
+ * the next bucket, 0 after the last; entries that stand all the while are told at least once,
+ * whatever changes between two calls.
+ */
+bool sad_image(const struct sad *sad, const struct sad_key *key, struct sad_value *value);
+__u32 sad_each_image(const struct sad *sad, __u32 bucket,
+		     void (*each)(void *ctx, const void *key, const void *value), void *ctx);
 
 void sad_count(const struct sad *sad, struct sad_counts *counts);
 

@@ -285,3 +285,37 @@ void sad_slots_change(struct sad *sad, struct sad_entry *e, const struct sa_info
 	e->sa = *sa;
 	group_rewrite(sad, e, &was);
 }
+
+bool sad_image(const struct sad *sad, const struct sad_key *key, struct sad_value *value)
+{
+	struct sad_key group = *key;
+	const struct sad_entry *e, *found = NULL;
+	unsigned int slots = 0;
+
+	group.slot = 0;
+	for (e = sad_group_find(sad, &group); e && e->slot != SAD_SLOT_NONE; e = e->next, slots++)
+		found = e->slot == key->slot ? e : found;
+	if (found)
+		make_value(found, key->slot, slots, value);
+	return found;
+}
+
+__u32 sad_each_image(const struct sad *sad, __u32 bucket,
+		     void (*each)(void *ctx, const void *key, const void *value), void *ctx)
+{
+	if (!sad->by_key.bucket || bucket > sad->by_key.mask)
+		return 0;
+	for (struct mhash_node *n = sad->by_key.bucket[bucket]; n; n = n->next) {
+		const struct sad_entry *e = mhash_entry(n, struct sad_entry, by_key);
+		struct sad_value value;
+		struct sad_key key;
+
+		for (; e && e->slot != SAD_SLOT_NONE; e = e->next) {
+			sad_group_key(sad, &e->sa, &key);
+			key.slot = e->slot;
+			if (sad_image(sad, &key, &value))
+				each(ctx, &key, &value);
+		}
+	}
+	return bucket < sad->by_key.mask ? bucket + 1 : 0;
+}

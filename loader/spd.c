@@ -235,6 +235,18 @@ size_t spd_sweep(struct spd *spd, enum spd_class class)
 	return remove_all(spd, class, true);
 }
 
+void spd_each_unlisted(const struct spd *spd, enum spd_class class,
+		       void (*each)(void *ctx, const struct policy_info *), void *ctx)
+{
+	mhash_foreach(&spd->by_index, i, node, tmp)
+	{
+		const struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
+
+		if (e->class == class && !e->gone && e->generation != spd->generation[class])
+			each(ctx, &e->pol);
+	}
+}
+
 const struct policy_info *spd_find(const struct spd *spd, enum spd_class class, __u32 index)
 {
 	struct spd_entry *e = entry_standing(spd, class, index);

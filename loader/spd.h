@@ -63,6 +63,9 @@ size_t spd_flush(struct spd *spd, enum spd_class class);
 void spd_mark(struct spd *spd, enum spd_class class);
 int spd_put_dumped(struct spd *spd, enum spd_class class, const struct policy_info *p);
 size_t spd_sweep(struct spd *spd, enum spd_class class);
+/* Between the two: calls `each` for what spd_sweep() would take now. */
+void spd_each_unlisted(const struct spd *spd, enum spd_class class,
+		       void (*each)(void *ctx, const struct policy_info *), void *ctx);
 
 /* The policy as it stands, or NULL; valid until the table changes. */
 const struct policy_info *spd_find(const struct spd *spd, enum spd_class class, __u32 index);
@@ -70,6 +73,14 @@ const struct policy_info *spd_find(const struct spd *spd, enum spd_class class, 
 /* Calls `each` for every policy, in no order, until it returns other than 0, which is returned. */
 int spd_each(const struct spd *spd,
 	     int (*each)(void *ctx, enum spd_class, const struct policy_info *), void *ctx);
+
+/* What the map must hold: as sad_image() and sad_each_image(). */
+bool spd_image(const struct spd *spd, const struct spd_key *key, struct spd_value *value);
+__u32 spd_each_image(const struct spd *spd, __u32 bucket,
+		     void (*each)(void *ctx, const void *key, const void *value), void *ctx);
+/* The list of masks that must be there; no entry stands for an empty one. */
+void spd_masks_image(const struct spd *spd, enum spd_class class, __u8 family,
+		     struct spd_masks_key *key, struct spd_masks *list);
 
 void spd_count(const struct spd *spd, struct spd_counts *counts);
 

@@ -247,3 +247,41 @@ void spd_group_refill(struct spd *spd)
 	}
 	mirror_store_settle(&spd->store);
 }
+
+bool spd_image(const struct spd *spd, const struct spd_key *key, struct spd_value *value)
+{
+	const struct spd_entry *head = group_find(spd, key, mhash_mix(0, key, sizeof(*key)));
+
+	if (!head || !head->stored)
+		return false;
+	spd_make_value(&head->pol, value);
+	return true;
+}
+
+__u32 spd_each_image(const struct spd *spd, __u32 bucket,
+		     void (*each)(void *ctx, const void *key, const void *value), void *ctx)
+{
+	if (!spd->by_key.bucket || bucket > spd->by_key.mask)
+		return 0;
+	for (struct mhash_node *n = spd->by_key.bucket[bucket]; n; n = n->next) {
+		const struct spd_entry *e = mhash_entry(n, struct spd_entry, by_key);
+		struct spd_value value;
+		struct spd_key key;
+
+		if (!e->stored)
+			continue;
+		spd_group_key(spd, e, &key);
+		spd_make_value(&e->pol, &value);
+		each(ctx, &key, &value);
+	}
+	return bucket < spd->by_key.mask ? bucket + 1 : 0;
+}
+
+void spd_masks_image(const struct spd *spd, enum spd_class class, __u8 family,
+		     struct spd_masks_key *key, struct spd_masks *list)
+{
+	const struct spd_masks_of *m = &spd->masks[class][family == AF_INET6];
+
+	*key = m->key;
+	spd_masks_make(m, list);
+}

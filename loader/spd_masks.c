@@ -134,7 +134,7 @@ void spd_heap_replace(struct spd_mask_use *u, struct spd_entry *from, struct spd
 	best_follow(u);
 }
 
-static void list_make(const struct spd_masks_of *m, struct spd_masks *list)
+void spd_masks_make(const struct spd_masks_of *m, struct spd_masks *list)
 {
 	__u32 n = 0;
 
@@ -162,7 +162,7 @@ void spd_masks_write(struct spd_masks_of *m, struct mirror_store *store)
 	if (!m->changed && !m->dirty)
 		return;
 	m->changed = false;
-	list_make(m, &list);
+	spd_masks_make(m, &list);
 	if (!m->dirty && !memcmp(&list, &m->written, sizeof(list)))
 		return;
 	failed = mirror_store_put(store, MAP_SPD_MASKS, &m->key, &list) != 0;

@@ -60,6 +60,9 @@ void spd_heap_replace(struct spd_mask_use *u, struct spd_entry *from, struct spd
 /* Frees the record when no group has the mask any more. */
 void spd_mask_put(struct spd_masks_of *m, struct spd_mask_use *u);
 
+/* The list as it must be now. */
+void spd_masks_make(const struct spd_masks_of *m, struct spd_masks *list);
+
 /*
  * Writes the list if it changed: one value, replaced as a whole, then space_state.masks, which only
  * tells a reader whether there is a list at all.

@@ -31,6 +31,7 @@ struct server {
 	sd_event *event;
 	struct control *control;
 	unsigned int calls;
+	uint64_t deferred; /* the request that is answered later */
 };
 
 static int handle(void *ctx, const char *command, const json_t *args, json_t **result,
@@ -49,6 +50,8 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 		memset(text, 'x', BIG);
 		text[BIG] = '\0';
 		*result = json_string(text);
+	} else if (!strcmp(command, "later")) {
+		s->deferred = control_defer(s->control);
 	} else if (!strcmp(command, "echo")) {
 		*result = json_deep_copy(args);
 	} else if (!strcmp(command, "publish")) {
@@ -229,6 +232,54 @@ static void one_who_sent_all_and_shut_down_gets_his_answer(void **state)
 	assert_int_equal(hear(s, fd, buf, sizeof(buf), 5), 1);
 	assert_non_null(strstr(buf, "bad-request"));
 	close(fd);
+}
+
+/* Asks for something that is answered later; returns the request's number. */
+static uint64_t ask_for_later(struct server *s, int fd)
+{
+	double end = now() + 5;
+
+	s->deferred = 0;
+	assert_true(say(s, fd, "{\"command\":\"later\"}\n", 20));
+	while (!s->deferred && now() < end)
+		turn(s);
+	assert_int_not_equal(s->deferred, 0);
+	return s->deferred;
+}
+
+/* A client who waits is not cut off, however long; one who left is no harm, nor is another. */
+static void a_deferred_request_is_answered_when_its_time_has_come(void **state)
+{
+	struct error e = {.code = "no", .message = "way"};
+	_cleanup_json_ json_t *result = json_string("done");
+	struct server *s = *state;
+	uint64_t first, second;
+	int one = dial(s), two = dial(s);
+	char buf[256];
+
+	first = ask_for_later(s, one);
+	shutdown(one, SHUT_WR);
+	second = ask_for_later(s, two);
+	assert_int_not_equal(first, second);
+	assert_int_equal(hear(s, one, buf, sizeof(buf), CONTROL_TIMEOUT_S + 2), -1);
+	ask(s, "{\"command\":\"echo\"}\n", "{\"result\":{}}");
+	control_answer(s->control, second, NULL, &e);
+	control_answer(s->control, first, result, NULL);
+	control_answer(s->control, first, result, NULL); /* no more than once */
+	assert_int_equal(hear(s, one, buf, sizeof(buf), 5), 1);
+	assert_string_equal(buf, "{\"result\":\"done\"}");
+	assert_int_equal(hear(s, one, buf, sizeof(buf), 5), 0);
+	assert_int_equal(hear(s, two, buf, sizeof(buf), 5), 1);
+	assert_string_equal(buf, "{\"error\":{\"code\":\"no\",\"message\":\"way\"}}");
+	close(one);
+	close(two);
+	one = dial(s);
+	first = ask_for_later(s, one);
+	close(one);
+	for (int i = 0; i < 5; i++)
+		turn(s);
+	control_answer(s->control, first, result, NULL);
+	turn(s);
 }
 
 static void a_line_of_a_megabyte_is_refused_without_keeping_it(void **state)
@@ -608,6 +659,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(requests_are_answered_and_bad_ones_refused),
 		T(one_who_sent_all_and_shut_down_gets_his_answer),
+		T(a_deferred_request_is_answered_when_its_time_has_come),
 		T(a_line_of_a_megabyte_is_refused_without_keeping_it),
 		T(the_limit_of_a_line_is_exact),
 		T(a_large_answer_arrives_whole),
