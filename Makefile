@@ -54,7 +54,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 .PHONY: all help deps man unit unit-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
-all: $(B)/sagate $(B)/tests/probe $(B)/tests/storm man ## build build/sagate (the default)
+all: $(B)/sagate $(B)/tests/probe $(B)/tests/storm $(B)/tests/oracle man ## build build/sagate (the default)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -141,6 +141,14 @@ $(B)/tests/storm: $(wildcard tests/storm/*.c) $(wildcard tests/storm/*.h) includ
 	$(call say,CC,tests/storm)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -Iinclude -o $@ $(filter %.c,$^) -lbpf -ljansson
 
+# The kernel as the judge of decide(): its own client is the daemon's.
+ORACLE    := $(wildcard tests/lab/oracle.d/*.c)
+ORACLE_LOADER := client control_listen error json_util
+$(B)/tests/oracle: $(ORACLE:%.c=$(B)/%.o) $(ORACLE_LOADER:%=$(B)/loader/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)
+
 unit-build: $(TEST_BIN)
 
 unit: unit-build ## build and run the unit tests (ASan and UBSan)
@@ -175,4 +183,4 @@ lint: ## shellcheck, formatting, the include rules
 clean: ## remove build/
 	rm -rf $(B)
 
--include $(OBJ:.o=.d) $(wildcard $(B)/tests/bench/*.d) $(B)/bpf/sagate.bpf.d $(wildcard $(B)/tests/unit/*/*.d)
+-include $(OBJ:.o=.d) $(ORACLE:%.c=$(B)/%.d) $(wildcard $(B)/tests/bench/*.d) $(B)/bpf/sagate.bpf.d $(wildcard $(B)/tests/unit/*/*.d)

@@ -196,6 +196,17 @@ static __always_inline __u8 check_class(struct call *c, const struct space_state
 	return check_policy(c, st, class);
 }
 
+/* A MAIN policy that blocks does so before any template of a SUB one is looked at. */
+static __always_inline bool main_blocks(struct call *c, const struct space_state *st)
+{
+	if (spd_lookup(&c->flow, st, c->space, CLASS_MAIN, &c->policy) != SPD_FOUND ||
+	    !c->policy.block || c->policy.trap_block)
+		return false;
+	c->decision.main_index = c->policy.index;
+	c->decision.neg.index = 0;
+	return true;
+}
+
 /* A clear answer stands only if no requirement asks for more. */
 static __always_inline int answer_clear(struct call *c, const struct space_state *st, __u8 reason,
 					__u8 required)
@@ -277,6 +288,8 @@ static __always_inline int decide_policies(struct call *c, const struct space_st
 		/* one policy's SA protects, unless the other refuses */
 		if (more != REASON_NO_POLICY && !(reason == REASON_SA && reason_passes(more)))
 			reason = more;
+	} else if (reason != REASON_POLICY_BLOCK && main_blocks(c, st)) {
+		reason = REASON_POLICY_BLOCK;
 	}
 	if (reason == REASON_SOURCE_UNKNOWN && (route & ROUTE_NONE))
 		/* without a route the kernel refuses, whatever the policies say */
@@ -288,6 +301,8 @@ static __always_inline int decide_policies(struct call *c, const struct space_st
 	if (reason == REASON_SA && c->secured)
 		return answer(&c->decision,
 			      !c->stale_open && is_stale(c, st) ? REASON_STALE : REASON_SA);
+	if (reason == REASON_SA)
+		return answer_clear(c, st, REASON_COMPRESSED, REASON_REQUIRED_CLEAR);
 	if (reason != REASON_NO_POLICY)
 		return answer_clear(c, st, reason, REASON_REQUIRED_CLEAR);
 	/* no policy: a requirement, the kernel's default, the gate's own rule, in this order */

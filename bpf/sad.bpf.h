@@ -22,6 +22,12 @@ static __always_inline bool addr_in(const __be32 *a, const __be32 *prefix, __u8 
 	return !differ;
 }
 
+/* The device in the flow: see spd_step(). */
+static __always_inline bool on_device(const struct flow *f, __u32 ifindex)
+{
+	return ifindex == f->oif && (f->family == AF_INET || f->has_oif == KNOWN_BOUND);
+}
+
 /* __xfrm4_selector_match, __xfrm6_selector_match. */
 static __always_inline bool sad_selects(const struct sad_value *sa, const struct flow *f)
 {
@@ -30,7 +36,7 @@ static __always_inline bool sad_selects(const struct sad_value *sa, const struct
 	       !((f->dport ^ sa->sel_dport) & sa->sel_dport_mask) &&
 	       !((f->sport ^ sa->sel_sport) & sa->sel_sport_mask) &&
 	       (!sa->sel_proto || sa->sel_proto == f->proto) &&
-	       (!sa->sel_ifindex || sa->sel_ifindex == f->oif);
+	       (!sa->sel_ifindex || on_device(f, sa->sel_ifindex));
 }
 
 /* What is asked for, and what was found so far. */

@@ -53,7 +53,11 @@ static __always_inline __u64 spd_rank(const struct spd_value *v)
 	return (__u64)v->priority << 2 | (v->block ? 0 : v->tmpl_count ? 1 : 2);
 }
 
-/* One shape; returns 1 when no further one can be better. */
+/*
+ * One shape; returns 1 when no further one can be better. A device is compared with the one that is
+ * in the flow: IPv4 routing puts the routed one there (ip_route_output_key_hash_rcu()), IPv6
+ * routing leaves it at what the socket is bound to.
+ */
 static int spd_step(__u32 i, struct spd_walk *w)
 {
 	const struct spd_mask *m;
@@ -64,6 +68,8 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	m = &w->masks->mask[i];
 	if (w->found && m->best > w->best >> 2)
 		return 1;
+	if (m->dev && w->flow->family == AF_INET6 && w->flow->has_oif != KNOWN_BOUND)
+		return 0;
 	if ((m->src_len && !w->flow->has_saddr) || (m->dev && !w->flow->has_oif)) {
 		w->unsure = 1;
 		return 0;

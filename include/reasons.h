@@ -51,7 +51,9 @@
 	X(STALE_OPEN, CLEAR, "stale-open", "the mirror is stale and the gate has stale=open")      \
 	X(SA, PROTECTED, "sa", "every template has a usable SA")                                   \
 	X(UDP_PORT_0, CLEAR, "udp-port-0",                                                         \
-	  "a UDP connect() to port 0 only asks for a source address")
+	  "a UDP connect() to port 0 only asks for a source address")                              \
+	X(COMPRESSED, CLEAR, "compressed",                                                         \
+	  "the policy's SAs only compress (IPComp): nothing is encrypted")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \

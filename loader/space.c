@@ -463,10 +463,11 @@ json_t *space_to_json(const struct space *s)
 
 	spd_count(mirror_spd(s->mirror), &spd);
 	sad_count(mirror_sad(s->mirror), &sad);
-	o = json_pack("{s:s s:I s:s? s:s s:b s:s? s:I s:I s:I s:I s:s s:I s:I s:I s:f}", "name",
+	o = json_pack("{s:s s:I s:s? s:s s:b s:s? s:b s:I s:I s:I s:I s:s s:I s:I s:I s:f}", "name",
 		      s->name, "netns", (json_int_t)s->netns, "netns_path",
 		      s->netns_text[0] ? s->netns_text : NULL, "state", state_name(state_of(s)),
-		      "synced", space_synced(s), "stale_reason", stale_reason(s), "policies",
+		      "synced", space_synced(s), "stale_reason", stale_reason(s), "routes_ready",
+		      s->routes && routes_ready(s->routes), "policies",
 		      (json_int_t)(spd.policies - requirements_count(s->requirements)), "sas",
 		      (json_int_t)sad.sas, "masks", (json_int_t)spd.masks, "requirements",
 		      (json_int_t)requirements_count(s->requirements), "default",

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How the parts of a world are drawn. */
+#ifndef ORACLE_DRAW_H
+#define ORACLE_DRAW_H
+
+#include "world.h"
+
+int draw_family(struct rng *r);
+/* `low` with its bits behind `len` drawn: an address of that prefix. */
+struct addr draw_local(struct rng *r, int family, int *dev);
+struct addr draw_remote(struct rng *r, int family);
+
+void draw_routes(struct world *w, struct rng *r);
+void draw_policies(struct world *w, struct rng *r);
+void draw_sas(struct world *w, struct rng *r); /* after the policies */
+
+#endif

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "json_util.h"
+#include "judge.h"
+
+const char *const did_names[DID_COUNT] = {"protected", "clear", "blocked", "refused", "nothing"};
+const char *const said_names[SAID_COUNT] = {"unknown", "wait", "deny", "clear", "protected"};
+
+static bool protects(const struct seen *s)
+{
+	return s->proto == IPPROTO_ESP || s->proto == IPPROTO_AH;
+}
+
+/* IPComp leaves small packets as they are, in its tunnel mode with an IP header in front. */
+static bool is_clear(const struct call *c, const struct seen *s)
+{
+	if (s->proto == IPPROTO_COMP || s->proto == IPPROTO_IPIP || s->proto == IPPROTO_IPV6)
+		return true;
+	return s->family == c->family && s->proto == c->proto && addr_is(&s->dst, &c->dst);
+}
+
+/* The errnos with which routing refuses a call. */
+static bool routing_refused(int err)
+{
+	return err == ENETUNREACH || err == EHOSTUNREACH || err == EACCES;
+}
+
+enum did judge_did(const struct call *c, const struct outcome *o)
+{
+	enum did did = DID_NOTHING;
+
+	for (int i = 0; i < o->count; i++) {
+		if (is_clear(c, &o->seen[i]))
+			return DID_CLEAR;
+		if (protects(&o->seen[i]))
+			did = DID_PROTECT;
+	}
+	if (did == DID_PROTECT)
+		return did;
+	if (o->err == EPERM)
+		return DID_BLOCK;
+	return routing_refused(o->err) ? DID_REFUSE : DID_NOTHING;
+}
+
+enum said judge_said(const json_t *answer)
+{
+	static const char *const unknown[] = {"source-unknown", "template-limit"};
+	const char *verdict = json_get_text(answer, "verdict");
+	const char *reason = json_get_text(answer, "reason");
+
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		if (!strcmp(reason, unknown[i]))
+			return SAID_UNKNOWN;
+	for (enum said s = SAID_WAIT; s < SAID_COUNT; s++)
+		if (!strcmp(verdict, said_names[s]))
+			return s;
+	return SAID_UNKNOWN;
+}
+
+static bool says_address(const json_t *answer, int family, const struct addr *a)
+{
+	const char *src = json_get_text(json_object_get(answer, "flow"), "src");
+	char text[ADDR_TEXT];
+
+	return !src || !strcmp(src, addr_text(family, a, text));
+}
+
+static bool says_device(const json_t *answer, int dev)
+{
+	const json_t *at = json_object_get(json_object_get(answer, "flow"), "ifindex");
+
+	return !json_is_integer(at) || json_integer_value(at) == host_ifindex(dev);
+}
+
+/* An SA is as good as another that differs in the SPI alone: which one is taken is not asked. */
+static int original(const struct world *w, uint32_t spi)
+{
+	for (int i = 0; i < w->sas; i++)
+		if (w->sa[i].spi == spi && !w->sa[i].larval)
+			return w->sa[i].twin >= 0 ? w->sa[i].twin : (int)(spi & 0xfff);
+	return -1;
+}
+
+/* Is the SPI on the wire the one that explain names for the outermost template with an SA? */
+static bool names_spi(const struct world *w, const json_t *answer, uint32_t spi)
+{
+	const json_t *policy = json_object_get(answer, "policy"), *t;
+	const json_t *list = json_get_array(policy, "templates");
+	unsigned long named = 0;
+	size_t i;
+
+	json_array_foreach(list, i, t)
+	{
+		const char *text = json_get_text(json_object_get(t, "sa"), "spi");
+		const char *proto = json_get_text(t, "proto");
+
+		if (text && proto && strcmp(proto, "comp"))
+			named = strtoul(text, NULL, 16);
+	}
+	return named && original(w, (uint32_t)named) == original(w, spi);
+}
+
+static bool has_subs(const struct world *w)
+{
+	for (int i = 0; i < w->policies; i++)
+		if (w->policy[i].sub)
+			return true;
+	return false;
+}
+
+static bool prefix_has(const struct addr *prefix, int len, const struct addr *a)
+{
+	struct addr x = addr_masked(*prefix, len), y = addr_masked(*a, len);
+
+	return addr_is(&x, &y);
+}
+
+/* May this policy match the call? What only routing knows of it is taken to fit. */
+static bool may_match(const struct policy *p, const struct call *c)
+{
+	const struct sel *s = &p->sel;
+	bool icmp = c->way == WAY_PING;
+	uint16_t sport = icmp ? (c->family == AF_INET ? 8 : 128) : c->sport;
+
+	return s->family == c->family && (c->mark & p->mask) == p->mark && !p->if_id &&
+	       prefix_has(&s->dst, s->dst_len, &c->dst) &&
+	       (addr_zero(&c->src) || prefix_has(&s->src, s->src_len, &c->src)) &&
+	       (!s->proto || s->proto == c->proto) && !((s->dport ^ c->dport) & s->dport_mask) &&
+	       !((s->sport ^ sport) & s->sport_mask);
+}
+
+/*
+ * Could another policy of the same class and priority be chosen instead of the one that explain
+ * names? The kernel's order among them is not to be seen.
+ */
+static bool tied(const struct world *w, const struct call *c, const json_t *answer)
+{
+	json_int_t prio = json_get_int(json_object_get(answer, "policy"), "priority", -1);
+	int n[2] = {0, 0};
+
+	for (int i = 0; i < w->policies; i++) {
+		const struct policy *p = &w->policy[i];
+
+		if (p->prio == prio && may_match(p, c))
+			n[p->sub]++;
+	}
+	return n[0] > 1 || n[1] > 1;
+}
+
+/* On a tie the protecting answer is right, whatever the kernel then takes. */
+static bool protects_enough(enum said said, enum did did)
+{
+	return said == SAID_WAIT || said == SAID_DENY ||
+	       (said == SAID_PROTECTED && did != DID_CLEAR);
+}
+
+/*
+ * xfrm_state_find() looks a second time where SAs without a source are hashed, and there compares
+ * the destination alone: an SA with another source is taken when its hash happens to be the same.
+ * Nobody can count on it, so "wait" (or, for an optional template, "clear") is right.
+ */
+static bool taken_by_hash(const struct world *w, const json_t *answer, const struct outcome *o)
+{
+	const char *reason = json_get_text(answer, "reason");
+	const struct sa *sa = NULL;
+
+	for (int i = 0; i < o->count && !sa; i++)
+		sa = world_sa(w, o->seen[i].spi);
+	if (!sa || addr_zero(&sa->src))
+		return false;
+	return !strcmp(reason, "sa-source") || !strcmp(reason, "policy-optional");
+}
+
+static const char *judge_clear(const json_t *answer, const struct outcome *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		const struct seen *s = &o->seen[i];
+
+		if (s->proto == IPPROTO_IPIP || s->proto == IPPROTO_IPV6 ||
+		    s->proto == IPPROTO_COMP)
+			continue;
+		if (!says_address(answer, s->family, &s->src))
+			return "the packet has another source address than explain says";
+		if (!says_device(answer, s->dev))
+			return "the packet left by another device than explain says";
+	}
+	return NULL;
+}
+
+static const char *judge_protected(const struct world *w, const json_t *answer,
+				   const struct outcome *o)
+{
+	for (int i = 0; i < o->count; i++)
+		if (protects(&o->seen[i]) && !has_subs(w) &&
+		    !names_spi(w, answer, o->seen[i].spi))
+			return "the packet has another SPI than explain names";
+	return NULL;
+}
+
+const char *judge(const struct world *w, const struct call *c, const json_t *answer,
+		  const struct outcome *o)
+{
+	enum said said = judge_said(answer);
+	enum did did = judge_did(c, o);
+
+	if (did == DID_REFUSE)
+		return NULL; /* no route: nothing was sent, and the caller was told */
+	if (protects_enough(said, did) && tied(w, c, answer))
+		return NULL;
+	if (did == DID_PROTECT && said != SAID_PROTECTED && taken_by_hash(w, answer, o))
+		return NULL;
+	switch (said) {
+	case SAID_PROTECTED:
+		return did == DID_PROTECT ? judge_protected(w, answer, o)
+					  : "the kernel did not protect it";
+	case SAID_CLEAR:
+		return did == DID_CLEAR ? judge_clear(answer, o) : "the kernel did not send in clear";
+	case SAID_DENY:
+		return did == DID_BLOCK ? NULL : "the kernel did not block it";
+	case SAID_WAIT:
+		return did == DID_NOTHING ? NULL : "the kernel did not wait for an SA";
+	default:
+		return "not known, and nothing in this world makes it unknowable";
+	}
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What arrives at the peer's ends. */
+#ifndef ORACLE_WIRE_H
+#define ORACLE_WIRE_H
+
+#include "addr.h"
+
+struct seen {
+	int dev; /* DEV_*: the end of it in a */
+	int family;
+	int proto; /* of the outermost header; 50 ESP, 51 AH, 108 IPComp */
+	uint32_t spi;
+	struct addr src, dst;
+};
+
+/* Opens the sockets: after host_up(). */
+void wire_open(void);
+
+/*
+ * Sends a frame of its own behind all that was sent, and waits until it arrives: *out gets the IP
+ * packets before it, at most max. Returns their number. Multicast is left out: it is the kernel's.
+ */
+int wire_take(struct seen *out, int max);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/rtnetlink.h>
+
+#include "draw.h"
+#include "say.h"
+#include "world.h"
+
+static const char *const remote4[] = {
+	"192.0.2.10",	 "192.0.2.11",	   "192.0.2.140",   "192.0.2.141",  "198.51.100.10",
+	"198.51.100.70", "198.51.100.130", "198.51.100.200", "203.0.113.5", "203.0.113.77",
+};
+static const char *const remote6[] = {
+	"2001:db8::10",	    "2001:db8::11",  "2001:db8:1::10",	    "2001:db8:a::10",
+	"2001:db8:a:1::10", "2001:db8:b::9", "2001:db8:b:8000::10", "2001:db8:b:8000::11",
+};
+
+static const struct {
+	const char *text;
+	int dev;
+} local4[] = {{"192.0.2.1", DEV_LAN0},
+	      {"192.0.2.2", DEV_LAN0},
+	      {"192.0.2.129", DEV_LAN1},
+	      {"198.51.100.1", DEV_LO}},
+  local6[] = {{"2001:db8::1", DEV_LAN0},
+	      {"2001:db8::2", DEV_LAN0},
+	      {"2001:db8:1::1", DEV_LAN1},
+	      {"2001:db8:f::1", DEV_LO}};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct addr world_remote(int family, unsigned int i, unsigned int *n)
+{
+	*n = family == AF_INET ? COUNT(remote4) : COUNT(remote6);
+	return addr_of(family, family == AF_INET ? remote4[i % *n] : remote6[i % *n]);
+}
+
+struct addr world_local(int family, unsigned int i, unsigned int *n, int *dev)
+{
+	*n = COUNT(local4);
+	*dev = family == AF_INET ? local4[i % *n].dev : local6[i % *n].dev;
+	return addr_of(family, family == AF_INET ? local4[i % *n].text : local6[i % *n].text);
+}
+
+void world_draw(struct world *w, uint64_t seed, uint64_t number)
+{
+	struct rng r = rng_of(seed, 'w', number);
+
+	*w = (struct world){.number = number};
+	w->default_block = rng_percent(&r, 15);
+	draw_routes(w, &r);
+	draw_policies(w, &r);
+	draw_sas(w, &r);
+}
+
+/* Keeps those of a list that the kernel takes. */
+#define INSTALL(list, count, call)                                                                 \
+	do {                                                                                       \
+		int kept = 0;                                                                      \
+		for (int i = 0; i < (count); i++) {                                                \
+			if (call)                                                                  \
+				w->refused++;                                                      \
+			else                                                                       \
+				(list)[kept++] = (list)[i];                                        \
+		}                                                                                  \
+		(count) = kept;                                                                    \
+	} while (0)
+
+void world_install(struct world *w)
+{
+	xfrm_flush();
+	host_undo();
+	if (xfrm_default(w->default_block))
+		die("the kernel takes no default policy");
+	INSTALL(w->route, w->routes, host_route(&w->route[i]));
+	INSTALL(w->rule, w->rules, host_rule(&w->rule[i]));
+	INSTALL(w->policy, w->policies, xfrm_policy_add(&w->policy[i], false));
+	INSTALL(w->sa, w->sas, xfrm_sa_add(&w->sa[i]));
+}
+
+const struct sa *world_sa(const struct world *w, uint32_t spi)
+{
+	for (int i = 0; i < w->sas; i++)
+		if (w->sa[i].spi == spi && !w->sa[i].larval)
+			return &w->sa[i];
+	return NULL;
+}
+
+static const char *type_name(uint8_t type)
+{
+	return type == RTN_UNREACHABLE ? "unreachable " : type == RTN_PROHIBIT ? "prohibit " : "";
+}
+
+static void print_route(FILE *out, const struct route *r)
+{
+	char a[ADDR_TEXT];
+
+	fprintf(out, "route %s%s/%d", type_name(r->type), addr_text(r->family, &r->dst, a), r->len);
+	if (!addr_zero(&r->gw))
+		fprintf(out, " via %s", addr_text(r->family, &r->gw, a));
+	if (r->dev)
+		fprintf(out, " dev %s", host_dev(r->dev));
+	if (!addr_zero(&r->prefsrc))
+		fprintf(out, " src %s", addr_text(r->family, &r->prefsrc, a));
+	fprintf(out, " table %u metric %u\n", r->table, r->metric);
+}
+
+static void print_rule(FILE *out, const struct rule *r)
+{
+	char a[ADDR_TEXT];
+
+	fprintf(out, "rule %s prio %u", r->family == AF_INET ? "inet" : "inet6", r->prio);
+	if (r->src_len)
+		fprintf(out, " from %s/%d", addr_text(r->family, &r->src, a), r->src_len);
+	if (r->dst_len)
+		fprintf(out, " to %s/%d", addr_text(r->family, &r->dst, a), r->dst_len);
+	if (r->mask)
+		fprintf(out, " fwmark %#x/%#x", r->mark, r->mask);
+	if (r->oif)
+		fprintf(out, " oif %s", host_dev(r->oif));
+	fprintf(out, " lookup %u\n", r->table);
+}
+
+void world_print(FILE *out, const struct world *w)
+{
+	fprintf(out, "world %llu, default %s\n", (unsigned long long)w->number,
+		w->default_block ? "block" : "allow");
+	for (int i = 0; i < w->rules; i++)
+		print_rule(out, &w->rule[i]);
+	for (int i = 0; i < w->routes; i++)
+		print_route(out, &w->route[i]);
+	for (int i = 0; i < w->policies; i++)
+		xfrm_policy_print(out, &w->policy[i]);
+	for (int i = 0; i < w->sas; i++)
+		xfrm_sa_print(out, &w->sa[i]);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A world: an SPD, a SAD, routes and rules, drawn from a seed and a number. Policies and SAs are
+ * drawn near each other, so that many fit and many just do not.
+ */
+#ifndef ORACLE_WORLD_H
+#define ORACLE_WORLD_H
+
+#include "host.h"
+#include "rng.h"
+#include "xfrm.h"
+
+#define POLICIES_MAX 24
+#define SAS_MAX	     96
+#define ROUTES_MAX   16
+#define RULES_MAX    6
+
+struct world {
+	uint64_t number;
+	bool default_block;
+	int policies, sas, routes, rules;
+	struct policy policy[POLICIES_MAX];
+	struct sa sa[SAS_MAX];
+	struct route route[ROUTES_MAX];
+	struct rule rule[RULES_MAX];
+	int refused; /* of what was drawn, by the kernel */
+};
+
+void world_draw(struct world *w, uint64_t seed, uint64_t number);
+/* Takes the former world away and puts this one in; what the kernel refuses is taken out of it. */
+void world_install(struct world *w);
+void world_print(FILE *out, const struct world *w);
+
+const struct sa *world_sa(const struct world *w, uint32_t spi);
+
+/* Addresses that flows go to and come from; index 0 … n - 1. */
+struct addr world_remote(int family, unsigned int i, unsigned int *n);
+struct addr world_local(int family, unsigned int i, unsigned int *n, int *dev);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Policies and SAs, as they are drawn and installed. Ports and SPIs in host order. */
+#ifndef ORACLE_XFRM_H
+#define ORACLE_XFRM_H
+
+#include <stdio.h>
+
+#include "addr.h"
+
+#define TMPLS 3
+#define PCPU_ANY 0xffffffffU
+
+struct sel {
+	int family;
+	struct addr src, dst;
+	uint8_t src_len, dst_len, proto;
+	uint16_t sport, sport_mask, dport, dport_mask;
+	int dev;
+};
+
+struct tmpl {
+	int family;
+	struct addr src, dst;
+	uint8_t proto, mode;
+	uint32_t reqid, spi;
+	bool optional;
+};
+
+struct policy {
+	struct sel sel;
+	bool sub, block;
+	uint32_t prio, mark, mask, if_id;
+	int tmpls;
+	struct tmpl tmpl[TMPLS];
+};
+
+struct sa {
+	int family;
+	struct addr src, dst;
+	uint8_t proto, mode;
+	uint32_t spi, reqid, mark, mask, if_id;
+	bool has_sel, unspec; /* unspec: XFRM_STATE_AF_UNSPEC */
+	struct sel sel;
+	uint8_t dir;	/* XFRMA_SA_DIR, 0: not said */
+	uint32_t pcpu;	/* PCPU_ANY: of none */
+	bool larval;	/* ALLOCSPI: no key */
+	bool wildrecv;
+	int twin; /* the SA that it is a copy of but for the SPI, -1: of none */
+};
+
+/* Each returns 0 or the kernel's -errno. */
+int xfrm_policy_add(const struct policy *p, bool update);
+int xfrm_sa_add(struct sa *sa); /* larval: the kernel chooses the SPI */
+int xfrm_default(bool block);	/* of output */
+void xfrm_flush(void);
+
+/* One line each, close to what ip(8) takes. */
+void xfrm_policy_print(FILE *out, const struct policy *p);
+void xfrm_sa_print(FILE *out, const struct sa *sa);
+
+#endif
