@@ -43,6 +43,7 @@ struct call {
 	struct spd_value
 		policy; /* the one looked at: a copy, its templates are resolved in place */
 	__u32 space;
+	__u32 if_id, link;		  /* of the xfrm interface that routing chooses */
 	bool secured;			  /* an ESP or AH SA was found */
 	bool allow_no_policy, stale_open; /* of the gate */
 	bool by_sport;			  /* a source port was compared */
@@ -229,32 +230,47 @@ enum {
 	ROUTE_NONE = 1,
 	ROUTE_NOXFRM = 2,
 	ROUTE_LOOPBACK = 4,
+	ROUTE_XFRMI = 8,
 };
 
+static __always_inline int route_flags(const struct route_value *r)
+{
+	return (r->noxfrm ? ROUTE_NOXFRM : 0) | (r->loopback ? ROUTE_LOOPBACK : 0) |
+	       (r->xfrmi ? ROUTE_XFRMI : 0);
+}
+
 /*
- * Fills in what routing would choose, where that is known. Returns ROUTE_ flags. A global function:
- * see route_lookup().
+ * Fills in what routing would choose, where that is known: of the flow, and of an xfrm interface
+ * its if_id and device. Returns ROUTE_ flags. A global function: see route_lookup().
  */
-__noinline int flow_route(struct flow *f, const struct space_state *st, __u32 space)
+__noinline int flow_route(struct call *c, const struct space_state *st)
 {
 	struct route_value r = {};
 	struct place at = {};
+	struct flow *f;
+	int marks;
 
-	if (!f || !st)
+	if (!c || !st)
 		return 0;
+	f = &c->flow;
+	c->if_id = c->link = 0;
+	f->if_id = 0;
 	if (f->has_saddr == KNOWN_ROUTED) /* a second try: as it came */
 		f->has_saddr = KNOWN_NOT;
 	if (f->has_oif == KNOWN_ROUTED)
 		f->has_oif = KNOWN_NOT;
-	at.space = space;
+	marks = fwmark_bits(st, f->mark);
+	at.space = c->space;
+	at.oif = f->has_oif ? f->oif : 0;
+	at.marks = marks;
 	at.family = f->family;
 	__builtin_memcpy(at.addr, f->daddr, sizeof(at.addr));
-	if ((f->mark && st->fwmark_rules) || !route_lookup(st, &at, &r) || r.unknown)
+	if (marks < 0 || !route_lookup(st, &at, &r) || r.unknown)
+		return 0;
+	if (r.by_source && f->has_saddr)
 		return 0;
 	if (r.none)
-		return f->has_oif ? 0 : ROUTE_NONE;
-	if (f->has_oif && r.oif != f->oif)
-		return 0;
+		return ROUTE_NONE;
 	if (!f->has_oif && r.oif) {
 		f->oif = r.oif;
 		f->has_oif = KNOWN_ROUTED;
@@ -263,7 +279,9 @@ __noinline int flow_route(struct flow *f, const struct space_state *st, __u32 sp
 		__builtin_memcpy(f->saddr, r.saddr, sizeof(f->saddr));
 		f->has_saddr = KNOWN_ROUTED;
 	}
-	return (r.noxfrm ? ROUTE_NOXFRM : 0) | (r.loopback ? ROUTE_LOOPBACK : 0);
+	c->if_id = r.if_id;
+	c->link = r.link;
+	return route_flags(&r);
 }
 
 static __always_inline bool verdict_passes(__u8 verdict)
@@ -276,12 +294,13 @@ static __always_inline bool is_stale(const struct call *c, const struct space_st
 	return st->synced != SYNCED || c->now - st->heartbeat > HEARTBEAT_LATE_NS;
 }
 
-/* The policies' part, with source and device as known as they can be. */
-static __always_inline int decide_policies(struct call *c, const struct space_state *st, int route)
+/* A SUB policy is chosen first; the MAIN one's templates follow (xfrm_expand_policies). */
+__noinline int check_policies(struct call *c, const struct space_state *st)
 {
 	__u8 reason, more;
 
-	/* A SUB policy is chosen first; the MAIN one's templates follow (xfrm_expand_policies). */
+	if (!c || !st)
+		return REASON_FLOW_UNKNOWN;
 	reason = check_class(c, st, CLASS_SUB, &c->decision.sub_index);
 	if (reason_passes(reason)) {
 		more = check_class(c, st, CLASS_MAIN, &c->decision.main_index);
@@ -291,11 +310,43 @@ static __always_inline int decide_policies(struct call *c, const struct space_st
 	} else if (reason != REASON_POLICY_BLOCK && main_blocks(c, st)) {
 		reason = REASON_POLICY_BLOCK;
 	}
+	if (reason >= REASON_NO_SA && reason <= REASON_SA_EXPIRED && (st->full & FULL_SAD))
+		reason = REASON_TABLE_FULL;
+	return reason;
+}
+
+/*
+ * What is routed into an xfrm interface and was let through is looked up again, with its if_id and
+ * the interface's own device (xfrmi_xmit2). Without an SA it is dropped there: never in clear.
+ */
+static __always_inline __u8 check_interface(struct call *c, const struct space_state *st)
+{
+	__u32 oif = c->flow.oif;
+	__u8 has_oif = c->flow.has_oif, reason;
+
+	c->flow.if_id = c->if_id;
+	c->flow.oif = c->link;
+	c->flow.has_oif = KNOWN_BOUND;
+	reason = c->if_id ? check_policies(c, st) : REASON_NO_POLICY;
+	c->flow.oif = oif;
+	c->flow.has_oif = has_oif;
+	if (reason_passes(reason) && reason != REASON_SA)
+		return REASON_INTERFACE_NO_POLICY;
+	return reason;
+}
+
+/* The policies' part, with source and device as known as they can be. */
+static __always_inline int decide_policies(struct call *c, const struct space_state *st, int route)
+{
+	__u8 reason = check_policies(c, st);
+
+	if (reason == REASON_NO_POLICY && st->default_block && !(route & ROUTE_LOOPBACK))
+		return answer_clear(c, st, REASON_DEFAULT_BLOCK, REASON_REQUIRED_NO_POLICY);
+	if (reason_passes(reason) && !c->secured && (route & ROUTE_XFRMI))
+		reason = check_interface(c, st);
 	if (reason == REASON_SOURCE_UNKNOWN && (route & ROUTE_NONE))
 		/* without a route the kernel refuses, whatever the policies say */
 		return answer_clear(c, st, REASON_NO_ROUTE, REASON_REQUIRED_NO_POLICY);
-	if (reason >= REASON_NO_SA && reason <= REASON_SA_EXPIRED && (st->full & FULL_SAD))
-		reason = REASON_TABLE_FULL;
 	if (!reason_passes(reason))
 		return answer(&c->decision, reason);
 	if (reason == REASON_SA && c->secured)
@@ -305,10 +356,8 @@ static __always_inline int decide_policies(struct call *c, const struct space_st
 		return answer_clear(c, st, REASON_COMPRESSED, REASON_REQUIRED_CLEAR);
 	if (reason != REASON_NO_POLICY)
 		return answer_clear(c, st, reason, REASON_REQUIRED_CLEAR);
-	/* no policy: a requirement, the kernel's default, the gate's own rule, in this order */
-	if (st->default_block && !(route & ROUTE_LOOPBACK))
-		reason = REASON_DEFAULT_BLOCK;
-	else if (!c->allow_no_policy && !is_loopback(&c->flow))
+	/* no policy: a requirement, then the gate's own rule */
+	if (!c->allow_no_policy && !is_loopback(&c->flow))
 		reason = REASON_NO_POLICY_DENY;
 	return answer_clear(c, st, reason, REASON_REQUIRED_NO_POLICY);
 }
@@ -334,7 +383,7 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 			return answer(&c->decision, REASON_NOXFRM_DEVICE);
 		return answer(&c->decision, c->stale_open ? REASON_STALE_OPEN : REASON_STALE);
 	}
-	route = flow_route(&c->flow, st, c->space);
+	route = flow_route(c, st);
 	if (route & ROUTE_NOXFRM)
 		return answer(&c->decision, REASON_NOXFRM_DEVICE);
 	/* an SA or hint that is missing refuses by itself; a policy that is missing does not */

@@ -55,13 +55,13 @@ static __always_inline __u32 recent_place(const struct flow *f)
 	__u64 h = (w[0] + (w[1] << 1) + (w[2] << 3)) * 0x9e3779b97f4a7c15ULL;
 
 	h += w[3] * 0xc2b2ae3d27d4eb4fULL;
-	h += ((w[4] << 32 | w[4] >> 32) + w[6]) * 0x165667b19e3779f9ULL;
+	h += ((w[4] << 32 | w[4] >> 32) + w[6] + (w[7] << 24)) * 0x165667b19e3779f9ULL;
 	h += (w[SPORT_WORD] & without_sport()) * 0x27d4eb2f165667c5ULL;
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15ULL;
 	return (h >> 40) & (RECENT_MAX - 2);
 }
-_Static_assert(FLOW_WORDS == 7 && SPORT_WORD == 5, "recent_place() names each word");
+_Static_assert(FLOW_WORDS == 8 && SPORT_WORD == 5, "recent_place() names each word");
 
 /* Nothing has changed since, and its time is not up. */
 static __always_inline bool recent_holds(const struct recent *r, const struct gate_settings *g,
@@ -147,6 +147,7 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 		f.oif = 0;
 		f.has_oif = KNOWN_NOT;
 	}
+	f.if_id = 0;
 	place = recent_place(&f);
 	next = place + 1;
 	r = bpf_map_lookup_elem(&recent, &place);

@@ -12,13 +12,37 @@ static __always_inline void mask_addr(__be32 *out, const __be32 *addr, __u8 len)
 		out[i] = addr[i] & prefix_mask[len][i];
 }
 
-/* An address in a space. */
+/* An address in a space, and how routing is asked about it: see route_plens_key. */
 struct place {
 	__u32 space;
+	__u32 oif;
+	__u16 marks;
 	__u8 family;
-	__u8 pad[3];
+	__u8 pad;
 	__be32 addr[4];
 };
+
+/*
+ * Which of the marks that routing compares does this one fit otherwise than mark 0 does? Mark 0 has
+ * no bit, whatever is compared. -1: not known.
+ */
+static __always_inline int fwmark_bits(const struct space_state *st, __u32 mark)
+{
+	__u32 bits = 0;
+
+	if (!mark)
+		return 0;
+	if (st->fwmarks > FWMARKS_MAX)
+		return -1;
+	for (int i = 0; i < FWMARKS_MAX; i++) {
+		const struct fwmark *m = &st->fwmark[i];
+		bool fits = !((mark ^ m->mark) & m->mask), zero_fits = !(m->mark & m->mask);
+
+		if (i < st->fwmarks && fits != zero_fits)
+			bits |= 1U << i;
+	}
+	return bits;
+}
 
 struct route_walk {
 	const struct route_plens *lens;
@@ -55,6 +79,8 @@ __noinline int route_lookup(const struct space_state *st, const struct place *at
 	if (!st || !at || !out || !st->plens[at->family == AF_INET6])
 		return 0;
 	key.space = lens_key.space = at->space;
+	key.oif = lens_key.oif = at->oif;
+	key.marks = lens_key.marks = at->marks;
 	key.family = lens_key.family = at->family;
 	w.lens = bpf_map_lookup_elem(&route_plens, &lens_key);
 	if (!w.lens)

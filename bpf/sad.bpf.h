@@ -104,6 +104,7 @@ static __always_inline __u8 sad_lookup(struct sad_walk *w, __u32 space)
 	struct sad_key key = {};
 
 	key.space = space;
+	key.if_id = w->flow->if_id;
 	key.reqid = w->tmpl->reqid;
 	__builtin_memcpy(key.daddr, w->tmpl->daddr, sizeof(key.daddr));
 	key.family = w->tmpl->family;

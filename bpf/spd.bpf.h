@@ -104,6 +104,7 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	if (!st->masks[class][f->family == AF_INET6])
 		return SPD_NONE;
 	key.space = masks_key.space = space;
+	key.if_id = class == CLASS_REQUIRE ? 0 : f->if_id; /* requirements have none */
 	key.class = masks_key.class = class;
 	key.family = masks_key.family = f->family;
 	w.masks = bpf_map_lookup_elem(&spd_masks, &masks_key);

@@ -19,7 +19,7 @@
 #include "reasons.h"
 
 /* Layout and meaning of everything below. A daemon refuses pins of another number. */
-#define SAGATE_ABI 1
+#define SAGATE_ABI 2
 
 #define SPACES_MAX    64  /* mirrored network namespaces */
 #define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */
@@ -29,6 +29,7 @@
 #define REASONS_MAX   64
 #define RECENT_MAX    2048 /* flows that passed a moment ago, for each CPU; a power of two */
 #define PLENS_MAX     129  /* prefix lengths of routes, for each space and family */
+#define FWMARKS_MAX   8	   /* marks that policy routing compares, in each space */
 
 /* Entries of spd, sad and routes unless the configuration has other sizes ([daemon] *-max=). */
 #define POLICIES_MAX 262144
@@ -50,10 +51,12 @@ struct flow {
 	__be16 dport; /* ICMP: the code */
 	__u32 mark;   /* SO_MARK */
 	__u32 oif;    /* bound or routed device, 0: unknown */
+	__u32 if_id;  /* of the xfrm interface it is routed into, 0: none */
 	__u8 family;  /* AF_INET or AF_INET6, after v4-mapped addresses were unwrapped */
 	__u8 proto;
 	__u8 has_saddr; /* enum known: the socket's own, or what routing would choose */
 	__u8 has_oif;	/* enum known */
+	__u32 pad;
 };
 
 /* gate_settings, CGROUP_STORAGE: one entry for each attached cgroup, all zeros at attach. */
@@ -98,6 +101,12 @@ enum full {
 	FULL_COMMIT = 8,
 };
 
+#define FWMARKS_UNKNOWN 0xff
+
+struct fwmark {
+	__u32 mark, mask;
+};
+
 /* space_state, ARRAY, mmapable. */
 struct space_state {
 	__u64 netns;	    /* cookie, 0: slot not in use */
@@ -106,11 +115,12 @@ struct space_state {
 	__u8 synced;	    /* 1: a whole snapshot is in the maps and nothing was missed since */
 	__u8 default_block; /* 1: the kernel's default policy for output is block */
 	__u8 full;	    /* enum full bits: what does not fit is unknown, and unknown refuses */
-	__u8 fwmark_rules;  /* 1: routing depends on the mark: hints hold for mark 0 only */
+	__u8 fwmarks;	    /* how many are in use; FWMARKS_UNKNOWN: hints hold for mark 0 only */
 	__u8 masks[CLASS_COUNT][2]; /* 0: no policy of that [family == AF_INET6] */
 	__u8 pad[2];
 	__u8 plens[2]; /* 0: no hint of that family */
 	__u8 pad2[6];
+	struct fwmark fwmark[FWMARKS_MAX]; /* what policy routing compares a mark with */
 };
 
 /* spd_masks: which selector shapes are in use, best priority first. */
@@ -205,11 +215,16 @@ struct sad_value {
 	__u8 pad[11];
 };
 
-/* route_plens: prefix lengths in use, longest first. */
+/*
+ * route_plens: prefix lengths in use, longest first; of one family and one way of asking: what the
+ * socket is bound to, and which of space_state.fwmark its mark fits otherwise than mark 0 does.
+ */
 struct route_plens_key {
 	__u32 space;
+	__u32 oif;   /* device that the socket is bound to, 0: none */
+	__u16 marks; /* a bit for each of space_state.fwmark */
 	__u8 family;
-	__u8 pad[3];
+	__u8 pad;
 };
 
 struct route_plens {
@@ -221,9 +236,10 @@ struct route_plens {
 /* routes: what the kernel's routing answers for every address under this longest prefix. */
 struct route_key {
 	__u32 space;
+	__u32 oif; /* these two as in route_plens_key */
+	__u16 marks;
 	__u8 family;
 	__u8 len;
-	__u16 pad;
 	__be32 addr[4]; /* masked */
 };
 
@@ -234,6 +250,11 @@ struct route_value {
 	__u8 noxfrm;	 /* 1: the device has disable_xfrm (IPv4) */
 	__u8 loopback;	 /* 1: the device is a loopback device: the default policy exempts it */
 	__u8 unknown; /* 1: the answer differs within the prefix: source and device are not known */
+	__u32 if_id;  /* of the device, if it is an xfrm interface */
+	__u32 link;   /* what that interface itself sends on, 0: any */
+	__u8 xfrmi;   /* 1: the device is an xfrm interface */
+	__u8 by_source; /* 1: a socket bound to a source may leave by another device */
+	__u8 pad[2];
 };
 
 /* failed: what is being backed off → until when; written by the daemon. Also the event's key. */
@@ -309,27 +330,27 @@ struct event {
 #define SAGATE_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: size of struct " #t)
 _Static_assert(VERDICT_COUNT <= VERDICTS_MAX, "verdicts have counters");
 _Static_assert(REASON_COUNT <= REASONS_MAX, "reasons have counters");
-SAGATE_SIZE(flow, 56);
+SAGATE_SIZE(flow, 64);
 SAGATE_SIZE(gate_settings, 32);
 SAGATE_SIZE(gate_counters, 576);
 SAGATE_SIZE(spd_masks_key, 8);
 SAGATE_SIZE(spd_masks, 2052);
-SAGATE_SIZE(route_plens_key, 8);
+SAGATE_SIZE(route_plens_key, 12);
 SAGATE_SIZE(route_plens, 136);
-SAGATE_SIZE(ask, 144);
-SAGATE_SIZE(space_state, 40);
+SAGATE_SIZE(ask, 152);
+SAGATE_SIZE(space_state, 104);
 SAGATE_SIZE(spd_mask, 16);
 SAGATE_SIZE(spd_key, 68);
 SAGATE_SIZE(spd_tmpl, 44);
 SAGATE_SIZE(spd_value, 104);
 SAGATE_SIZE(sad_key, 32);
 SAGATE_SIZE(sad_value, 96);
-SAGATE_SIZE(route_key, 24);
-SAGATE_SIZE(route_value, 24);
+SAGATE_SIZE(route_key, 28);
+SAGATE_SIZE(route_value, 36);
 SAGATE_SIZE(neg_key, 28);
 SAGATE_SIZE(alert_key, 36);
-SAGATE_SIZE(recent, 80);
+SAGATE_SIZE(recent, 88);
 SAGATE_SIZE(decision, 52);
-SAGATE_SIZE(event, 168);
+SAGATE_SIZE(event, 176);
 
 #endif

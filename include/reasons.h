@@ -53,7 +53,9 @@
 	X(UDP_PORT_0, CLEAR, "udp-port-0",                                                         \
 	  "a UDP connect() to port 0 only asks for a source address")                              \
 	X(COMPRESSED, CLEAR, "compressed",                                                         \
-	  "the policy's SAs only compress (IPComp): nothing is encrypted")
+	  "the policy's SAs only compress (IPComp): nothing is encrypted")                         \
+	X(INTERFACE_NO_POLICY, WAIT, "interface-no-policy",                                        \
+	  "it is routed into an xfrm interface, and no policy with its if_id protects")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \

@@ -211,7 +211,8 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 	memcpy(state->masks, from->masks, sizeof(state->masks));
 	memcpy(state->plens, from->plens, sizeof(state->plens));
 	state->default_block = from->default_block;
-	state->fwmark_rules = from->fwmark_rules;
+	memcpy(state->fwmark, from->fwmark, sizeof(state->fwmark));
+	state->fwmarks = from->fwmarks;
 	state->full = from->full;
 	if (err)
 		state->full |= FULL_COMMIT;
@@ -259,7 +260,8 @@ void bpf_space_close(struct bpf *b, __u32 space)
 	__atomic_store_n(&state->synced, SYNCED_NEVER, __ATOMIC_SEQ_CST);
 	raise_epoch(b, space);
 	state->heartbeat = 0;
-	state->default_block = state->full = state->fwmark_rules = 0;
+	state->default_block = state->full = state->fwmarks = 0;
+	memset(state->fwmark, 0, sizeof(state->fwmark));
 	memset(state->masks, 0, sizeof(state->masks));
 	memset(state->plens, 0, sizeof(state->plens));
 	for (int map = 0; map < MAP_COUNT; map++)

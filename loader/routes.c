@@ -14,8 +14,8 @@
 #include "routes_ask.h"
 #include "routes_gateways.h"
 #include "routes_nl.h"
-#include "routes_table.h"
 #include "routes_view.h"
+#include "routes_ways.h"
 
 #define SETTLE_US     2000    /* changes come in bursts */
 #define SETTLE_MAX_US 1000000 /* a big table under steady change: at most half of our time */
@@ -45,7 +45,8 @@ struct routes {
 	struct routes_gateways gateways;
 	bool all_noxfrm;
 
-	int six; /* PHASE_ASK: the family asked about, index */
+	size_t way; /* PHASE_ASK: the way and … */
+	int six;    /* … the family asked about, indices */
 	struct cell *cells;
 	struct route_value *answers;
 	size_t cell_count, next_cell;
@@ -53,7 +54,7 @@ struct routes {
 	uint32_t ask_seq[WINDOW];
 	unsigned int ask_count;
 
-	struct routes_table tables[2];
+	struct routes_ways ways;
 	struct routes_stats stats;
 	_Alignas(8) char buf[RECEIVE_SIZE];
 };
@@ -131,31 +132,57 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-static void give_up_family(struct routes *r)
+/* Of the plain way, whose numbers the others do not add to. */
+static void note_family(struct routes *r, bool full, uint32_t unknown)
 {
-	if (!r->stats.full[r->six])
+	if (r->way)
+		return;
+	if (full && !r->stats.full[r->six])
 		log_error("routes of space %u: IPv%d needs more than %d cells or does not fit into "
 			  "the map; source addresses are unknown, flows that a policy with a "
 			  "source could match are refused",
 			  r->space, r->six ? 6 : 4, ROUTES_CELLS_MAX);
-	r->stats.full[r->six] = true;
-	r->stats.cells[r->six] = 0;
-	r->stats.unknown[r->six] = 1;
-	routes_table_unknown(&r->tables[r->six]);
+	r->stats.full[r->six] = full;
+	r->stats.cells[r->six] = full ? 0 : (uint32_t)r->cell_count;
+	r->stats.unknown[r->six] = unknown;
+}
+
+static struct routes_table *table(struct routes *r)
+{
+	return &r->ways.v[r->way].tables[r->six];
 }
 
 static void start_family(struct routes *r);
 
 static void read_events(struct routes *r);
 
-static void finish_round(struct routes *r)
+/*
+ * What a mark's bits mean changes with the list of marks: while it does, nothing is known of marked
+ * sockets, from before the first hint of the new meaning until all of them are written.
+ */
+static bool marks_changed(const struct routes *r)
+{
+	const struct space_state *state = r->sink->state(r->sink->ctx, r->space);
+
+	return state->fwmarks != r->view.fwmarks ||
+	       memcmp(state->fwmark, r->view.fwmark, sizeof(state->fwmark));
+}
+
+static void marks_set(struct routes *r, uint8_t count)
 {
 	struct space_state *state = r->sink->state(r->sink->ctx, r->space);
 
-	if (!r->view.fwmark && state->fwmark_rules) {
-		state->fwmark_rules = 0;
-		space_changed(state);
-	}
+	space_changed(state);
+	state->fwmarks = FWMARKS_UNKNOWN;
+	memcpy(state->fwmark, r->view.fwmark, sizeof(state->fwmark));
+	__atomic_store_n(&state->fwmarks, count, __ATOMIC_RELEASE);
+	space_changed(state);
+}
+
+static void finish_round(struct routes *r)
+{
+	if (marks_changed(r))
+		marks_set(r, r->view.fwmarks);
 	forget_round(r);
 	r->phase = PHASE_IDLE;
 	r->stats.computed++;
@@ -170,28 +197,32 @@ static void finish_round(struct routes *r)
 		r->updated(r->ctx);
 }
 
+static void next_family(struct routes *r)
+{
+	if (r->six++) {
+		r->six = 0;
+		r->way++;
+	}
+	if (r->way == r->ways.n)
+		finish_round(r);
+	else
+		start_family(r);
+}
+
 static void finish_family(struct routes *r)
 {
-	struct routes_table *table = &r->tables[r->six];
 	uint32_t unknown = 0;
+	bool full;
 
 	for (size_t i = 0; i < r->cell_count; i++)
 		unknown += r->answers[i].unknown && !r->cells[i].covered;
-	if (routes_table_replace(table, r->cells, r->answers, r->cell_count)) {
-		give_up_family(r);
-	} else {
-		r->stats.full[r->six] = false;
-		r->stats.cells[r->six] = (uint32_t)r->cell_count;
-		r->stats.unknown[r->six] = unknown;
-	}
+	full = routes_table_replace(table(r), r->cells, r->answers, r->cell_count) != 0;
+	note_family(r, full, full ? 1 : unknown);
 	free(r->cells);
 	free(r->answers);
 	r->cells = NULL;
 	r->answers = NULL;
-	if (r->six++)
-		finish_round(r);
-	else
-		start_family(r);
+	next_family(r);
 }
 
 /* Fills the window with cells that need a question; those that need none are answered here. */
@@ -205,6 +236,8 @@ static void fill_window(struct routes *r)
 					  .cell = &r->cells[i],
 					  .answer = &r->answers[i],
 					  .all_noxfrm = r->all_noxfrm,
+					  .oif = r->ways.v[r->way].oif,
+					  .mark = r->ways.v[r->way].mark,
 					  .family = r->six ? AF_INET6 : AF_INET};
 		route_ask_start(ask);
 		r->ask_count += ask->step != STEP_DONE;
@@ -238,11 +271,9 @@ static void start_family(struct routes *r)
 	int err = cells_build(&r->view.set[r->six], ROUTES_CELLS_MAX, &r->cells, &r->cell_count);
 
 	if (err == -E2BIG) {
-		give_up_family(r);
-		if (r->six++)
-			finish_round(r);
-		else
-			start_family(r);
+		note_family(r, true, 1);
+		routes_table_unknown(table(r));
+		next_family(r);
 		return;
 	}
 	if (!err) {
@@ -260,7 +291,7 @@ static void start_family(struct routes *r)
 
 static void end_dump(struct routes *r)
 {
-	struct space_state *state = r->sink->state(r->sink->ctx, r->space);
+	size_t cells;
 	int err;
 
 	if (++r->dump < ROUTES_DUMPS) {
@@ -274,12 +305,13 @@ static void end_dump(struct routes *r)
 		start_over(r, err, "no room for the routes");
 		return;
 	}
-	/* before any hint that holds for mark 0 only; taken back when all of them are written */
-	if (r->view.fwmark && !state->fwmark_rules) {
-		state->fwmark_rules = 1;
-		space_changed(state);
-	}
+	if (marks_changed(r))
+		marks_set(r, FWMARKS_UNKNOWN);
+	/* so many that all of them together are no more questions than one big table is */
+	cells = r->view.set[0].n + r->view.set[1].n;
+	routes_ways_choose(&r->ways, &r->view, cells ? ROUTES_CELLS_MAX / cells + 1 : 1);
 	r->phase = PHASE_ASK;
+	r->way = 0;
 	r->six = 0;
 	start_family(r);
 }
@@ -438,9 +470,7 @@ int routes_new(sd_event *loop, int netns_fd, uint32_t space, const struct map_si
 	r->sink = sink;
 	r->updated = updated;
 	r->ctx = ctx;
-	for (int six = 0; six < 2; six++)
-		r->tables[six] = (struct routes_table){
-			.sink = sink, .space = space, .family = six ? AF_INET6 : AF_INET};
+	routes_ways_init(&r->ways, space, sink);
 	err = routes_nl_open(netns_fd, &r->events, &r->asker, &r->noxfrm_fd, e);
 	if (!err) {
 		err = add_sources(r);
@@ -468,8 +498,7 @@ void routes_free(struct routes *routes)
 	cleanup_close(&routes->noxfrm_fd);
 	forget_round(routes);
 	routes_gateways_clear(&routes->gateways);
-	routes_table_clear(&routes->tables[0]);
-	routes_table_clear(&routes->tables[1]);
+	routes_ways_clear(&routes->ways);
 	sd_event_unref(routes->loop);
 	free(routes);
 }
@@ -478,11 +507,13 @@ int routes_adopt(struct routes *routes, const struct route_key *key,
 		 const struct route_value *value)
 {
 	bool six = key->family == AF_INET6;
+	struct routes_way *way;
 
 	if (key->space != routes->space || (!six && key->family != AF_INET) ||
 	    key->len > (six ? 128 : 32))
 		return -EINVAL;
-	return routes_table_adopt(&routes->tables[six], key, value);
+	way = routes_ways_get(&routes->ways, key->oif, key->marks);
+	return way ? routes_table_adopt(&way->tables[six], key, value) : -ENOMEM;
 }
 
 void routes_refresh(struct routes *routes)
@@ -499,7 +530,9 @@ void routes_stats(const struct routes *routes, struct routes_stats *out)
 {
 	*out = routes->stats;
 	for (int six = 0; six < 2; six++) {
-		out->entries[six] = HASH_COUNT(routes->tables[six].entries);
-		out->plens[six] = routes->tables[six].plen_count;
+		out->entries[six] = 0;
+		for (size_t i = 0; i < routes->ways.n; i++)
+			out->entries[six] += HASH_COUNT(routes->ways.v[i].tables[six].entries);
+		out->plens[six] = routes->ways.v[0].tables[six].plen_count;
 	}
 }

@@ -16,16 +16,35 @@ struct reply {
 	unsigned __int128 dst, source;
 };
 
-static void finish(struct route_ask *a)
+static void done(struct route_ask *a)
 {
 	*a->answer = a->found;
 	a->step = STEP_DONE;
 }
 
+/* The addresses that a socket here can be bound to. */
+static const struct cell_set *sources(const struct route_ask *a)
+{
+	return a->family == AF_INET6 ? &a->view->sources : &a->view->locals;
+}
+
+static void finish(struct route_ask *a)
+{
+	const struct cell_set *all = sources(a);
+	bool compared = a->view->from[a->family == AF_INET6];
+
+	if (compared && all->n > ROUTES_ASK_SOURCES)
+		a->found.by_source = 1;
+	if (compared && !a->found.by_source && a->source < all->n)
+		a->step = STEP_FROM;
+	else
+		done(a);
+}
+
 static void finish_unknown(struct route_ask *a)
 {
 	a->found = (struct route_value){.unknown = 1};
-	finish(a);
+	done(a);
 }
 
 /* The address to ask about. :: stands for ::1 in connect(), but not in RTM_GETROUTE. */
@@ -42,7 +61,9 @@ void route_ask_start(struct route_ask *ask)
 	ask->found = (struct route_value){0};
 	ask->hop = ask->hop_end = 0;
 	ask->seen = false;
-	if (ask->cell->covered || routes_view_unknowable(ask->view, six, &ask->cell->prefix))
+	ask->source = 0;
+	if (ask->cell->covered ||
+	    routes_view_unknowable(ask->view, six, ask->oif || ask->mark, &ask->cell->prefix))
 		finish_unknown(ask);
 }
 
@@ -76,11 +97,15 @@ size_t route_ask_write(const struct route_ask *ask, uint32_t seq, void *buf)
 		r->rtm_flags |= RTM_F_FIB_MATCH;
 	cell_addr_to(ask->family, probe(ask), addr);
 	put_attr(h, RTA_DST, addr, size);
-	if (ask->step == STEP_DEVICE)
-		put_attr(h, RTA_OIF, &ask->device, sizeof(ask->device));
-	if (ask->step == STEP_SOURCE) {
+	if (ask->step == STEP_DEVICE || ask->oif)
+		put_attr(h, RTA_OIF, ask->oif ? &ask->oif : &ask->device, sizeof(ask->oif));
+	if (ask->mark)
+		put_attr(h, RTA_MARK, &ask->mark, sizeof(ask->mark));
+	if (ask->step == STEP_FROM)
+		cell_addr_to(ask->family, sources(ask)->v[ask->source].addr, addr);
+	if (ask->step == STEP_SOURCE || ask->step == STEP_FROM) {
 		r->rtm_src_len = (uint8_t)(size * 8);
-		put_attr(h, RTA_SRC, ask->found.saddr, size);
+		put_attr(h, RTA_SRC, ask->step == STEP_FROM ? addr : ask->found.saddr, size);
 	}
 	return h->nlmsg_len;
 }
@@ -144,13 +169,17 @@ static void set_device(struct route_ask *a, uint32_t oif)
 	a->found.oif = oif;
 	a->found.loopback = link && link->loopback;
 	a->found.noxfrm = a->family == AF_INET && link && (link->noxfrm || a->all_noxfrm);
+	a->found.xfrmi = link && link->xfrmi;
+	a->found.if_id = a->found.xfrmi ? link->if_id : 0;
+	a->found.link = a->found.xfrmi ? link->link : 0;
 }
 
 /* Another device is possible as well: it is not known which. */
 static void unset_device(struct route_ask *a)
 {
 	a->found.oif = 0;
-	a->found.loopback = a->found.noxfrm = 0;
+	a->found.loopback = a->found.noxfrm = a->found.xfrmi = 0;
+	a->found.if_id = a->found.link = 0;
 }
 
 /*
@@ -269,6 +298,8 @@ static void take_match(struct route_ask *a, const struct reply *r)
 		source_known(a);
 	} else if (!n || a->view->oif_rules || hops_differ(a)) {
 		finish_unknown(a);
+	} else if (a->oif) { /* the socket's device chooses among them */
+		source_known(a);
 	} else {
 		a->step = STEP_DEVICE;
 		a->device = 0;
@@ -306,6 +337,15 @@ static void take_source(struct route_ask *a, const struct reply *r)
 	finish(a);
 }
 
+/* Does a socket bound to this source leave by the same device? */
+static void take_from(struct route_ask *a, const struct reply *r)
+{
+	if (r->error ? !a->found.none : a->found.none || r->oif != a->found.oif)
+		a->found.by_source = 1;
+	a->source++;
+	finish(a);
+}
+
 void route_ask_reply(struct route_ask *ask, const struct nlmsghdr *msg)
 {
 	struct reply r;
@@ -319,4 +359,6 @@ void route_ask_reply(struct route_ask *ask, const struct nlmsghdr *msg)
 		take_device(ask, &r);
 	else if (ask->step == STEP_SOURCE)
 		take_source(ask, &r);
+	else if (ask->step == STEP_FROM)
+		take_from(ask, &r);
 }

@@ -66,11 +66,26 @@ static void del(struct routes_table *t, struct route_entry *entry)
 	free(entry);
 }
 
+static struct route_plens_key plens_key(const struct routes_table *t)
+{
+	return (struct route_plens_key){
+		.space = t->space, .oif = t->oif, .marks = t->marks, .family = t->family};
+}
+
+/* The plain way's alone are counted in space_state: without them nothing is known. */
+static void count_plens(struct routes_table *t, uint8_t n)
+{
+	struct space_state *state = t->sink->state(t->sink->ctx, t->space);
+
+	if (!t->oif && !t->marks)
+		__atomic_store_n(&state->plens[t->family == AF_INET6], n, __ATOMIC_RELEASE);
+	space_changed(state);
+}
+
 /* The lengths in use: one value, so that the list and its length never disagree. */
 static int put_plens(struct routes_table *t, const bool used[PLENS_MAX])
 {
-	struct route_plens_key key = {.space = t->space, .family = t->family};
-	struct space_state *state = t->sink->state(t->sink->ctx, t->space);
+	struct route_plens_key key = plens_key(t);
 	struct route_plens plens = {0};
 	uint8_t n = 0;
 	int r;
@@ -84,8 +99,7 @@ static int put_plens(struct routes_table *t, const bool used[PLENS_MAX])
 	r = t->sink->put(t->sink->ctx, t->space, MAP_ROUTE_PLENS, &key, &plens);
 	if (r)
 		return r;
-	__atomic_store_n(&state->plens[t->family == AF_INET6], n, __ATOMIC_RELEASE);
-	space_changed(state);
+	count_plens(t, n);
 	t->plens = plens;
 	t->plen_count = n;
 	return 0;
@@ -107,6 +121,8 @@ static size_t select_entries(const struct routes_table *t, const struct cell *ce
 			continue;
 		*w = (struct wanted){.value = answers[i]};
 		w->key.space = t->space;
+		w->key.oif = t->oif;
+		w->key.marks = t->marks;
 		w->key.family = t->family;
 		w->key.len = cells[i].prefix.len;
 		cell_addr_to(t->family, cells[i].prefix.addr, w->key.addr);
@@ -182,21 +198,32 @@ int routes_table_replace(struct routes_table *table, const struct cell *cells,
 
 void routes_table_unknown(struct routes_table *table)
 {
-	struct wanted w = {.key = {.space = table->space, .family = table->family},
+	struct wanted w = {.key = {.space = table->space,
+				   .oif = table->oif,
+				   .marks = table->marks,
+				   .family = table->family},
 			   .value = {.unknown = 1}};
 	bool used[PLENS_MAX] = {true};
 	struct route_entry *entry, *next;
 
 	/* 0/0 alone is in use from here on, there or not: what is not found is not known either */
-	if (put_plens(table, used)) {
-		struct space_state *state = table->sink->state(table->sink->ctx, table->space);
-
-		__atomic_store_n(&state->plens[table->family == AF_INET6], 0, __ATOMIC_RELEASE);
-		space_changed(state);
-	}
+	if (put_plens(table, used))
+		count_plens(table, 0);
 	HASH_ITER(hh, table->entries, entry, next)
 		del(table, entry);
 	put(table, &w);
+}
+
+void routes_table_remove(struct routes_table *table)
+{
+	struct route_plens_key key = plens_key(table);
+	struct route_entry *entry, *next;
+
+	table->sink->del(table->sink->ctx, table->space, MAP_ROUTE_PLENS, &key);
+	HASH_ITER(hh, table->entries, entry, next)
+		del(table, entry);
+	table->plens = (struct route_plens){0};
+	table->plen_count = 0;
 }
 
 void routes_table_clear(struct routes_table *table)

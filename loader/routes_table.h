@@ -22,6 +22,8 @@ struct route_entry {
 struct routes_table {
 	const struct map_sink *sink;
 	uint32_t space;
+	uint32_t oif; /* these two as in struct route_key */
+	uint16_t marks;
 	uint8_t family;
 	struct route_entry *entries;
 	struct route_plens plens;
@@ -40,6 +42,8 @@ void routes_table_unknown(struct routes_table *table);
 /* An entry that stands in the map already: it is kept, replaced or removed by the next replace. */
 int routes_table_adopt(struct routes_table *table, const struct route_key *key,
 		       const struct route_value *value);
+/* Takes all of it out of the maps: what is asked for in this way is not known any more. */
+void routes_table_remove(struct routes_table *table);
 /* Frees the memory; what stands in the maps stays. */
 void routes_table_clear(struct routes_table *table);
 

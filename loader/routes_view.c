@@ -90,6 +90,19 @@ static bool read_noxfrm(struct nlattr *af_spec)
 	return value;
 }
 
+/* IFLA_LINKINFO of an xfrm interface. */
+static void read_xfrmi(struct nlattr *info, struct route_link *link)
+{
+	struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND) : NULL;
+	struct nlattr *data = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_DATA) : NULL;
+
+	link->xfrmi = kind && !nla_strcmp(kind, "xfrm");
+	if (!link->xfrmi || !data)
+		return;
+	attr_u32(nla_find(nla_data(data), nla_len(data), IFLA_XFRM_IF_ID), &link->if_id);
+	attr_u32(nla_find(nla_data(data), nla_len(data), IFLA_XFRM_LINK), &link->link);
+}
+
 static int add_link(struct routes_view *view, const struct nlmsghdr *msg)
 {
 	const struct ifinfomsg *info = nlmsg_data(msg);
@@ -102,6 +115,8 @@ static int add_link(struct routes_view *view, const struct nlmsghdr *msg)
 	if (!link)
 		return -ENOMEM;
 	link->loopback = info->ifi_flags & IFF_LOOPBACK;
+	link->up = info->ifi_flags & IFF_UP;
+	read_xfrmi(tb[IFLA_LINKINFO], link);
 	link->noxfrm = read_noxfrm(tb[IFLA_AF_SPEC]);
 	return 0;
 }
@@ -230,22 +245,41 @@ static int add_route(struct routes_view *view, const struct nlmsghdr *msg)
 	return r ? r : add_hop(view, six, &hop);
 }
 
-/* Can the rule match an unbound flow without a mark, and does that hang on more than this? */
-static bool rule_uncertain(const struct fib_rule_hdr *info, struct nlattr **tb, bool newer)
+/* Can the rule match a flow, and does that hang on more than what is asked about? */
+enum certainty { CERTAIN, UNCERTAIN_BOUND, UNCERTAIN };
+
+static enum certainty rule_certainty(const struct fib_rule_hdr *info, struct nlattr **tb,
+				     bool newer)
 {
-	bool invert = info->flags & FIB_RULE_INVERT;
 	uint32_t mark = 0, mask = ~0U;
 
 	if (!info->tos && !tb[FRA_UID_RANGE] && !tb[FRA_IP_PROTO] && !tb[FRA_SPORT_RANGE] &&
 	    !tb[FRA_DPORT_RANGE] && !newer)
-		return false;
-	if (invert)
-		return true;
+		return CERTAIN;
+	if (info->flags & FIB_RULE_INVERT)
+		return UNCERTAIN;
+	if (tb[FRA_IIFNAME] && nla_strcmp(tb[FRA_IIFNAME], "lo"))
+		return CERTAIN;
 	attr_u32(tb[FRA_FWMARK], &mark);
 	attr_u32(tb[FRA_FWMASK], &mask);
-	if (mark & mask || tb[FRA_OIFNAME])
-		return false;
-	return !tb[FRA_IIFNAME] || !nla_strcmp(tb[FRA_IIFNAME], "lo");
+	return mark & mask || tb[FRA_OIFNAME] ? UNCERTAIN_BOUND : UNCERTAIN;
+}
+
+static void add_fwmark(struct routes_view *view, struct nlattr **tb)
+{
+	struct fwmark m = {0};
+
+	/* mark 0 is not told, only its mask is (fib_nl_fill_rule()) */
+	attr_u32(tb[FRA_FWMARK], &m.mark);
+	if (!attr_u32(tb[FRA_FWMASK], &m.mask) || !m.mask)
+		return;
+	for (uint8_t i = 0; i < view->fwmarks && i < FWMARKS_MAX; i++)
+		if (view->fwmark[i].mark == m.mark && view->fwmark[i].mask == m.mask)
+			return;
+	if (view->fwmarks >= FWMARKS_MAX)
+		view->fwmarks = FWMARKS_UNKNOWN;
+	else
+		view->fwmark[view->fwmarks++] = m;
 }
 
 static int add_rule(struct routes_view *view, const struct nlmsghdr *msg)
@@ -254,6 +288,7 @@ static int add_rule(struct routes_view *view, const struct nlmsghdr *msg)
 	bool six = info->family == AF_INET6, newer = false;
 	struct nlattr *tb[FRA_MAX + 1], *attr;
 	unsigned __int128 to = 0;
+	enum certainty certainty;
 	uint8_t len = 0;
 	int left, r;
 
@@ -266,12 +301,12 @@ static int add_rule(struct routes_view *view, const struct nlmsghdr *msg)
 	if (attr_addr(tb[FRA_DST], info->family, &to))
 		len = info->dst_len;
 	r = cell_set_add(&view->set[six], to, len);
-	if (!r && rule_uncertain(info, tb, newer)) {
-		if (info->flags & FIB_RULE_INVERT)
-			len = 0;
-		r = cell_set_add(&view->uncertain[six], to, len);
-	}
-	view->fwmark |= tb[FRA_FWMARK] != NULL;
+	certainty = rule_certainty(info, tb, newer);
+	if (!r && certainty != CERTAIN)
+		r = cell_set_add(certainty == UNCERTAIN ? &view->uncertain[six]
+							: &view->uncertain_bound[six],
+				 to, info->flags & FIB_RULE_INVERT ? 0 : len);
+	add_fwmark(view, tb);
 	view->from[six] |= info->src_len > 0;
 	view->oif_rules |= tb[FRA_OIFNAME] != NULL;
 	return r;
@@ -388,7 +423,15 @@ bool routes_view_local(const struct routes_view *view, unsigned __int128 addr)
 	       bsearch(&key, view->locals.v, view->locals.n, sizeof(key), compare_addrs);
 }
 
-bool routes_view_unknowable(const struct routes_view *view, bool six,
+static bool below(const struct cell_set *set, const struct cell_prefix *prefix)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (prefix->len >= set->v[i].len && cell_contains(&set->v[i], prefix->addr))
+			return true;
+	return false;
+}
+
+bool routes_view_unknowable(const struct routes_view *view, bool six, bool bound,
 			    const struct cell_prefix *prefix)
 {
 	const struct cell_prefix *fixed = six ? unknowable6 : unknowable4;
@@ -397,13 +440,8 @@ bool routes_view_unknowable(const struct routes_view *view, bool six,
 	for (size_t i = 0; i < n; i++)
 		if (prefix->len >= fixed[i].len && cell_contains(&fixed[i], prefix->addr))
 			return true;
-	for (size_t i = 0; i < view->uncertain[six].n; i++) {
-		const struct cell_prefix *p = &view->uncertain[six].v[i];
-
-		if (prefix->len >= p->len && cell_contains(p, prefix->addr))
-			return true;
-	}
-	return false;
+	return below(&view->uncertain[six], prefix) ||
+	       (bound && below(&view->uncertain_bound[six], prefix));
 }
 
 void routes_view_clear(struct routes_view *view)
@@ -417,6 +455,7 @@ void routes_view_clear(struct routes_view *view)
 	for (int six = 0; six < 2; six++) {
 		cell_set_clear(&view->set[six]);
 		cell_set_clear(&view->uncertain[six]);
+		cell_set_clear(&view->uncertain_bound[six]);
 		free(view->hops[six]);
 	}
 	cell_set_clear(&view->sources);

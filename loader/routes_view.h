@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <uthash.h>
 
+#include "abi.h"
 #include "route_cells.h"
 
 /* One next hop of a route; several with one key: the kernel chooses by hash or by reachability. */
@@ -27,6 +28,10 @@ struct route_hop {
 struct route_link {
 	uint32_t ifindex;
 	bool loopback;
+	bool up;
+	bool xfrmi;	    /* an xfrm interface, of these two: */
+	uint32_t if_id;	    /* 0: of each packet's metadata */
+	uint32_t link;	    /* the device it sends on, 0: any */
 	bool noxfrm;	    /* its own disable_xfrm (IPv4), without conf/all's */
 	uint32_t primaries; /* IPv4 addresses that can be a source */
 	UT_hash_handle hh;
@@ -35,7 +40,9 @@ struct route_link {
 struct routes_view {
 	struct cell_set set[2];	      /* the prefixes */
 	struct cell_set uncertain[2]; /* below these the answer depends on uid, ports, TOS … */
-	struct route_hop *hops[2];    /* sorted by routes_view_finish() */
+	struct cell_set
+		uncertain_bound[2]; /* and below these for a marked or device-bound socket */
+	struct route_hop *hops[2];  /* sorted by routes_view_finish() */
 	size_t hop_count[2], hop_size[2];
 	struct cell_set sources;  /* IPv6 addresses: whole address, its prefix length */
 	struct cell_set gateways; /* IPv6 */
@@ -44,7 +51,10 @@ struct routes_view {
 	bool shared[2]; /* some routes have several next hops */
 	bool from[2];	/* rules or routes that compare the source address */
 	bool oif_rules; /* rules that compare the device a socket is bound to */
-	bool fwmark;	/* rules that compare the mark */
+	/* what rules compare the mark with; more than there is room for: the count is
+	 * FWMARKS_UNKNOWN */
+	struct fwmark fwmark[FWMARKS_MAX];
+	uint8_t fwmarks;
 };
 
 /*
@@ -63,8 +73,11 @@ const struct route_link *routes_view_link(const struct routes_view *view, uint32
 /* Is this an IPv4 address of a device? Routes outlive the address that they name as their source.
  */
 bool routes_view_local(const struct routes_view *view, unsigned __int128 addr);
-/* Multicast, link-local …: the socket's options or its scope choose, not routing alone. */
-bool routes_view_unknowable(const struct routes_view *view, bool six,
+/*
+ * Multicast, link-local …: the socket's options or its scope choose, not routing alone. `bound`:
+ * the socket has a mark or is bound to a device.
+ */
+bool routes_view_unknowable(const struct routes_view *view, bool six, bool bound,
 			    const struct cell_prefix *prefix);
 
 #endif

@@ -24,10 +24,11 @@ static void write_conf(const char *path, const char *dir)
 {
 	FILE *f = fopen(path, "we");
 
-	if (!f || fprintf(f,
-			  "[daemon]\ncontrol=%s\npin=/sys/fs/bpf/sagate-oracle\nlog-level=notice\n"
-			  "[ike]\nvici=unix://%s/no-vici\n",
-			  control, dir) < 0 ||
+	if (!f ||
+	    fprintf(f,
+		    "[daemon]\ncontrol=%s\npin=/sys/fs/bpf/sagate-oracle\nlog-level=notice\n"
+		    "[ike]\nvici=unix://%s/no-vici\n",
+		    control, dir) < 0 ||
 	    fclose(f))
 		die("%s: %s", path, strerror(errno));
 }
@@ -168,10 +169,10 @@ void daemon_settle(uint64_t number)
 json_t *daemon_explain(const struct call *c)
 {
 	char dst[ADDR_TEXT], src[ADDR_TEXT];
-	json_t *args = json_pack("{s:s s:i s:i s:i s:I s:i}", "dst",
-				 addr_text(c->family, &c->dst, dst), "proto", c->proto, "dport",
-				 c->dport, "sport", c->sport, "mark", (json_int_t)c->mark,
-				 "ifindex", host_ifindex(c->dev));
+	json_t *args =
+		json_pack("{s:s s:i s:i s:i s:I s:i}", "dst", addr_text(c->family, &c->dst, dst),
+			  "proto", c->proto, "dport", c->dport, "sport", c->sport, "mark",
+			  (json_int_t)c->mark, "ifindex", host_ifindex(c->dev));
 
 	if (!addr_zero(&c->src))
 		json_object_set_new(args, "src", json_string(addr_text(c->family, &c->src, src)));

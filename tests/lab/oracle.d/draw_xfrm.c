@@ -15,7 +15,7 @@ static const int dst_lens6[] = {0, 32, 48, 64, 127, 128, 128, 128};
 
 static void draw_mark(struct rng *r, uint32_t *mark, uint32_t *mask)
 {
-	static const uint32_t pairs[][2] = {{1, 1},    {0x10, 0xf0}, {0x10, 0xff}, {0, 0x0f},
+	static const uint32_t pairs[][2] = {{1, 1},   {0x10, 0xf0}, {0x10, 0xff}, {0, 0x0f},
 					    {5, ~0U}, {0x20, 0xf0}, {0, 0xff}};
 	unsigned int i = rng_below(r, sizeof(pairs) / sizeof(pairs[0]));
 
@@ -166,8 +166,13 @@ static void draw_sa(struct world *w, struct rng *r, const struct policy *p, stru
 	struct sa *sa = &w->sa[w->sas];
 	int any;
 
-	*sa = (struct sa){.family = t->family, .proto = t->proto, .mode = t->mode,
-			  .reqid = t->reqid, .if_id = p->if_id, .pcpu = PCPU_ANY, .twin = -1};
+	*sa = (struct sa){.family = t->family,
+			  .proto = t->proto,
+			  .mode = t->mode,
+			  .reqid = t->reqid,
+			  .if_id = p->if_id,
+			  .pcpu = PCPU_ANY,
+			  .twin = -1};
 	sa->spi = (sa->proto == IPPROTO_COMP ? 0x1000 : 0xc0001000) + (uint32_t)w->sas;
 	sa->dst = t->mode == XFRM_MODE_TRANSPORT ? *dst : t->dst;
 	sa->src = t->mode == XFRM_MODE_TRANSPORT ? draw_local(r, sa->family, &any) : t->src;

@@ -175,7 +175,8 @@ int flow_send(const struct call *c)
 	if (c->way == WAY_UDP_CONNECT && !err)
 		err = send(fd, body, sizeof(body), 0) < 0 ? errno : 0;
 	if (c->way != WAY_TCP && c->way != WAY_UDP_CONNECT)
-		err = sendto(fd, body, sizeof(body), 0, (struct sockaddr *)&to, len) < 0 ? errno : 0;
+		err = sendto(fd, body, sizeof(body), 0, (struct sockaddr *)&to, len) < 0 ? errno
+											 : 0;
 	close(fd);
 	return err == EINPROGRESS ? 0 : err;
 }

@@ -12,7 +12,7 @@ struct call {
 	int family;  /* of the addresses */
 	bool mapped; /* an AF_INET6 socket and ::ffff:a.b.c.d */
 	uint8_t proto;
-	struct addr dst, src; /* src zero: not bound */
+	struct addr dst, src;  /* src zero: not bound */
 	uint16_t dport, sport; /* sport 0: not bound */
 	uint32_t mark;
 	int dev; /* bound to it; DEV_NONE: not bound */

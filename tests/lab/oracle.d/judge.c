@@ -92,8 +92,7 @@ static bool names_spi(const struct world *w, const json_t *answer, uint32_t spi)
 	unsigned long named = 0;
 	size_t i;
 
-	json_array_foreach(list, i, t)
-	{
+	json_array_foreach(list, i, t) {
 		const char *text = json_get_text(json_object_get(t, "sa"), "spi");
 		const char *proto = json_get_text(t, "proto");
 
@@ -125,29 +124,25 @@ static bool may_match(const struct policy *p, const struct call *c)
 	bool icmp = c->way == WAY_PING;
 	uint16_t sport = icmp ? (c->family == AF_INET ? 8 : 128) : c->sport;
 
-	return s->family == c->family && (c->mark & p->mask) == p->mark && !p->if_id &&
+	return s->family == c->family && !((c->mark ^ p->mark) & p->mask) &&
 	       prefix_has(&s->dst, s->dst_len, &c->dst) &&
 	       (addr_zero(&c->src) || prefix_has(&s->src, s->src_len, &c->src)) &&
 	       (!s->proto || s->proto == c->proto) && !((s->dport ^ c->dport) & s->dport_mask) &&
 	       !((s->sport ^ sport) & s->sport_mask);
 }
 
-/*
- * Could another policy of the same class and priority be chosen instead of the one that explain
- * names? The kernel's order among them is not to be seen.
- */
-static bool tied(const struct world *w, const struct call *c, const json_t *answer)
+/* Can two policies of one class and priority match? The kernel's order among them is not seen. */
+static bool tied(const struct world *w, const struct call *c)
 {
-	json_int_t prio = json_get_int(json_object_get(answer, "policy"), "priority", -1);
-	int n[2] = {0, 0};
+	for (int i = 0; i < w->policies; i++)
+		for (int j = 0; j < i; j++) {
+			const struct policy *p = &w->policy[i], *q = &w->policy[j];
 
-	for (int i = 0; i < w->policies; i++) {
-		const struct policy *p = &w->policy[i];
-
-		if (p->prio == prio && may_match(p, c))
-			n[p->sub]++;
-	}
-	return n[0] > 1 || n[1] > 1;
+			if (p->prio == q->prio && p->sub == q->sub && p->if_id == q->if_id &&
+			    may_match(p, c) && may_match(q, c))
+				return true;
+		}
+	return false;
 }
 
 /* On a tie the protecting answer is right, whatever the kernel then takes. */
@@ -155,6 +150,18 @@ static bool protects_enough(enum said said, enum did did)
 {
 	return said == SAID_WAIT || said == SAID_DENY ||
 	       (said == SAID_PROTECTED && did != DID_CLEAR);
+}
+
+static bool only_compresses(const json_t *answer)
+{
+	const json_t *t, *list = json_get_array(json_object_get(answer, "policy"), "templates");
+	size_t i;
+
+	json_array_foreach(list, i, t) {
+		if (strcmp(json_get_text(t, "proto"), "comp"))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -167,6 +174,9 @@ static bool taken_by_hash(const struct world *w, const json_t *answer, const str
 	const char *reason = json_get_text(answer, "reason");
 	const struct sa *sa = NULL;
 
+	/* what IPComp was put on is not to be seen */
+	if (!strcmp(reason, "sa-source") && only_compresses(answer))
+		return true;
 	for (int i = 0; i < o->count && !sa; i++)
 		sa = world_sa(w, o->seen[i].spi);
 	if (!sa || addr_zero(&sa->src))
@@ -194,10 +204,22 @@ static const char *judge_protected(const struct world *w, const json_t *answer,
 				   const struct outcome *o)
 {
 	for (int i = 0; i < o->count; i++)
-		if (protects(&o->seen[i]) && !has_subs(w) &&
-		    !names_spi(w, answer, o->seen[i].spi))
+		if (protects(&o->seen[i]) && !has_subs(w) && !names_spi(w, answer, o->seen[i].spi))
 			return "the packet has another SPI than explain names";
 	return NULL;
+}
+
+/*
+ * What is honestly not known, where rules compare the source: by which device a socket leaves that
+ * is bound to one; and where an unbound one goes when the source that routing chose is looked up
+ * again, which connect() does and sendto() does not.
+ */
+static bool unknowable(const struct world *w, const struct call *c)
+{
+	for (int i = 0; i < w->rules; i++)
+		if (w->rule[i].family == c->family && w->rule[i].src_len)
+			return true;
+	return false;
 }
 
 const char *judge(const struct world *w, const struct call *c, const json_t *answer,
@@ -208,21 +230,25 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 
 	if (did == DID_REFUSE)
 		return NULL; /* no route: nothing was sent, and the caller was told */
-	if (protects_enough(said, did) && tied(w, c, answer))
+	if (protects_enough(said, did) && tied(w, c))
 		return NULL;
-	if (did == DID_PROTECT && said != SAID_PROTECTED && taken_by_hash(w, answer, o))
+	if ((did == DID_PROTECT || did == DID_CLEAR) && said != SAID_PROTECTED &&
+	    taken_by_hash(w, answer, o))
 		return NULL;
 	switch (said) {
 	case SAID_PROTECTED:
 		return did == DID_PROTECT ? judge_protected(w, answer, o)
 					  : "the kernel did not protect it";
 	case SAID_CLEAR:
-		return did == DID_CLEAR ? judge_clear(answer, o) : "the kernel did not send in clear";
+		return did == DID_CLEAR ? judge_clear(answer, o)
+					: "the kernel did not send in clear";
 	case SAID_DENY:
 		return did == DID_BLOCK ? NULL : "the kernel did not block it";
 	case SAID_WAIT:
 		return did == DID_NOTHING ? NULL : "the kernel did not wait for an SA";
-	default:
-		return "not known, and nothing in this world makes it unknowable";
+	default: /* it waits: what the kernel would send in clear is not sent either */
+		return unknowable(w, c)
+			       ? NULL
+			       : "not known, and nothing in this world makes it unknowable";
 	}
 }

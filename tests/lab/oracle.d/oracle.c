@@ -57,8 +57,8 @@ static void show(const struct options *o, const struct world *w, const struct ca
 	printf("explain: %s\nkernel: %s, %s\n", text, did_names[judge_did(c, out)],
 	       out->err ? strerror(out->err) : "no error");
 	for (int i = 0; i < out->count; i++)
-		printf("  seen: dev %s proto %d spi %#x src %s dst %s\n", host_dev(out->seen[i].dev),
-		       out->seen[i].proto, out->seen[i].spi,
+		printf("  seen: dev %s proto %d spi %#x src %s dst %s\n",
+		       host_dev(out->seen[i].dev), out->seen[i].proto, out->seen[i].spi,
 		       addr_text(out->seen[i].family, &out->seen[i].src, a),
 		       addr_text(out->seen[i].family, &out->seen[i].dst, b));
 	world_print(stdout, w);
@@ -144,10 +144,9 @@ static unsigned long number_of(const char *text)
 static void read_options(int argc, char **argv, struct options *o)
 {
 	static const struct option names[] = {
-		{"seed", 1, NULL, 's'},	  {"cases", 1, NULL, 'n'}, {"case", 1, NULL, 'c'},
-		{"sagate", 1, NULL, 'p'}, {"dir", 1, NULL, 'd'},   {"plant", 0, NULL, 'P'},
-		{"world", 1, NULL, 'w'},  {"verbose", 0, NULL, 'v'},
-		{NULL, 0, NULL, 0}};
+		{"seed", 1, NULL, 's'},	  {"cases", 1, NULL, 'n'},   {"case", 1, NULL, 'c'},
+		{"sagate", 1, NULL, 'p'}, {"dir", 1, NULL, 'd'},     {"plant", 0, NULL, 'P'},
+		{"world", 1, NULL, 'w'},  {"verbose", 0, NULL, 'v'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -186,8 +185,8 @@ static void read_options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.seed = 1, .cases = 3000, .program = "build/sagate",
-			    .dir = "/run/sagate-oracle"};
+	struct options o = {
+		.seed = 1, .cases = 3000, .program = "build/sagate", .dir = "/run/sagate-oracle"};
 	struct timespec from, to;
 	struct tally t = {0};
 
@@ -199,6 +198,7 @@ int main(int argc, char **argv)
 	run(&o, &t);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	daemon_stop();
-	print_tally(&o, &t, (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+	print_tally(&o, &t,
+		    (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
 	return t.failed ? 1 : 0;
 }

@@ -7,7 +7,7 @@
 
 #include "addr.h"
 
-#define TMPLS 3
+#define TMPLS	 3
 #define PCPU_ANY 0xffffffffU
 
 struct sel {
@@ -41,9 +41,9 @@ struct sa {
 	uint32_t spi, reqid, mark, mask, if_id;
 	bool has_sel, unspec; /* unspec: XFRM_STATE_AF_UNSPEC */
 	struct sel sel;
-	uint8_t dir;	/* XFRMA_SA_DIR, 0: not said */
-	uint32_t pcpu;	/* PCPU_ANY: of none */
-	bool larval;	/* ALLOCSPI: no key */
+	uint8_t dir;   /* XFRMA_SA_DIR, 0: not said */
+	uint32_t pcpu; /* PCPU_ANY: of none */
+	bool larval;   /* ALLOCSPI: no key */
 	bool wildrecv;
 	int twin; /* the SA that it is a copy of but for the SPI, -1: of none */
 };

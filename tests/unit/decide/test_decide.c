@@ -515,7 +515,7 @@ static void test_what_routing_does_not_say_refuses(void **unused)
 	put(&p);
 	f.mark = 1;
 	assert_reason(f, NO_SA);
-	state()->fwmark_rules = 1;
+	state()->fwmarks = FWMARKS_UNKNOWN;
 	assert_reason(f, SOURCE_UNKNOWN);
 	f.mark = 0;
 	assert_reason(f, NO_SA);

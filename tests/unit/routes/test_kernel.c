@@ -2,7 +2,7 @@
 /* needs: tests/unit/routes/hints.c tests/unit/routes/net.c tests/unit/routes/random.c */
 /* needs: tests/unit/routes/sink.c */
 /* needs: loader/routes.c loader/routes_nl.c loader/routes_ask.c loader/routes_view.c */
-/* needs: loader/routes_table.c loader/routes_gateways.c loader/route_cells.c */
+/* needs: loader/routes_ways.c loader/routes_table.c loader/routes_gateways.c loader/route_cells.c */
 /* needs: loader/netns.c loader/error.c loader/log.c */
 /*
  * Source hints against the real kernel, in a network namespace of the test's own (net.h). For
@@ -44,7 +44,7 @@ static void a_quiet_host_has_every_answer(void **state)
 		      stats.cells[0], stats.cells[1], stats.entries[0], stats.entries[1],
 		      stats.plens[0], stats.plens[1], (unsigned long long)stats.questions,
 		      (double)stats.duration_ns / 1e6);
-	assert_int_equal(sink_maps.state.fwmark_rules, 0);
+	assert_int_equal(sink_maps.state.fwmarks, 0);
 	hints_stop();
 }
 

@@ -2,7 +2,7 @@
 /* needs: tests/unit/routes/hints.c tests/unit/routes/net.c tests/unit/routes/random.c */
 /* needs: tests/unit/routes/sink.c */
 /* needs: loader/routes.c loader/routes_nl.c loader/routes_ask.c loader/routes_view.c */
-/* needs: loader/routes_table.c loader/routes_gateways.c loader/route_cells.c */
+/* needs: loader/routes_ways.c loader/routes_table.c loader/routes_gateways.c loader/route_cells.c */
 /* needs: loader/netns.c loader/error.c loader/log.c */
 /*
  * Source hints against the real kernel, in a network namespace of the test's own (net.h): one case
@@ -39,14 +39,16 @@ static void rules_on_users_and_ports_make_hints_uncertain(void **state)
 	assert_true(hints_lookup("10.10.1.1")->unknown);
 	assert_true(hints_lookup("10.11.1.1")->unknown);
 	assert_false(hints_lookup("10.12.1.1")->unknown);
-	assert_int_equal(sink_maps.state.fwmark_rules, 1);
+	assert_int_equal(sink_maps.state.fwmarks, 1);
+	assert_int_equal(sink_maps.state.fwmark[0].mark, 7);
+	assert_int_equal(sink_maps.state.fwmark[0].mask, ~0U);
 	ip_begin();
 	ip("rule del pref 12");
 	ip("rule add uidrange 1000-2000 lookup 100 pref 9");
 	ip_end();
 	hints_settle();
 	assert_true(hints_lookup("10.12.1.1")->unknown);
-	assert_int_equal(sink_maps.state.fwmark_rules, 0);
+	assert_int_equal(sink_maps.state.fwmarks, 0);
 	hints_stop();
 }
 
