@@ -45,6 +45,8 @@ struct call {
 	__u32 space;
 	__u32 if_id, link;		  /* of the xfrm interface that routing chooses */
 	bool secured;			  /* an ESP or AH SA was found */
+	bool tunneled;			  /* an SA was found that gives other addresses */
+	__u8 sa_proto;			  /* of the last SA that was found */
 	bool allow_no_policy, stale_open; /* of the gate */
 	bool by_sport;			  /* a source port was compared */
 	bool settled;			  /* decided while the epoch stood still */
@@ -139,6 +141,8 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 		c->secured |= t->proto != IPPROTO_COMP;
 		if (w.deadline && (!c->deadline || w.deadline < c->deadline))
 			c->deadline = w.deadline;
+		c->tunneled |= tmpl_has_addresses(t);
+		c->sa_proto = t->proto;
 		return reason;
 	}
 	if (t->optional)
@@ -183,14 +187,24 @@ static __always_inline __u8 check_policy(struct call *c, const struct space_stat
 	return !reason_passes(more) || more == REASON_SA ? more : reason;
 }
 
-static __always_inline __u8 check_class(struct call *c, const struct space_state *st, __u8 class,
-					__u32 *index)
+/* The policy for the flow, into c->policy. */
+static __always_inline int find_policy(struct call *c, const struct space_state *st, __u8 class)
 {
 	int found = spd_lookup(&c->flow, st, c->space, class, &c->policy);
 
-	c->by_sport |= c->policy.by_sport;
+	c->by_sport |= !!(found & SPD_BY_SPORT);
+	return found & SPD_FOUND_MASK;
+}
+
+static __always_inline __u8 check_class(struct call *c, const struct space_state *st, __u8 class,
+					__u32 *index)
+{
+	int found = find_policy(c, st, class);
+
 	if (found == SPD_NONE)
 		return REASON_NO_POLICY;
+	if (found == SPD_TIE)
+		return REASON_POLICY_TIE;
 	if (found != SPD_FOUND)
 		return REASON_SOURCE_UNKNOWN;
 	*index = c->policy.index;
@@ -200,8 +214,7 @@ static __always_inline __u8 check_class(struct call *c, const struct space_state
 /* A MAIN policy that blocks does so before any template of a SUB one is looked at. */
 static __always_inline bool main_blocks(struct call *c, const struct space_state *st)
 {
-	if (spd_lookup(&c->flow, st, c->space, CLASS_MAIN, &c->policy) != SPD_FOUND ||
-	    !c->policy.block || c->policy.trap_block)
+	if (find_policy(c, st, CLASS_MAIN) != SPD_FOUND || !c->policy.block || c->policy.trap_block)
 		return false;
 	c->decision.main_index = c->policy.index;
 	c->decision.neg.index = 0;
@@ -212,9 +225,8 @@ static __always_inline bool main_blocks(struct call *c, const struct space_state
 static __always_inline int answer_clear(struct call *c, const struct space_state *st, __u8 reason,
 					__u8 required)
 {
-	int found = spd_lookup(&c->flow, st, c->space, CLASS_REQUIRE, &c->policy);
+	int found = find_policy(c, st, CLASS_REQUIRE);
 
-	c->by_sport |= c->policy.by_sport;
 	/* an exemption is more specific than any requirement behind it */
 	if (found == SPD_NONE || (found == SPD_FOUND && !c->policy.block))
 		return answer(&c->decision, reason);
@@ -316,21 +328,30 @@ __noinline int check_policies(struct call *c, const struct space_state *st)
 }
 
 /*
- * What is routed into an xfrm interface and was let through is looked up again, with its if_id and
- * the interface's own device (xfrmi_xmit2). Without an SA it is dropped there: never in clear.
+ * What is routed into an xfrm interface is looked up there again, with its if_id and its own
+ * device, as the packet that it is by now (xfrmi_xmit2). Without an SA it is dropped, and so it is
+ * when its route leads into the same interface again: never in clear.
  */
 static __always_inline __u8 check_interface(struct call *c, const struct space_state *st)
 {
-	__u32 oif = c->flow.oif;
-	__u8 has_oif = c->flow.has_oif, reason;
+	__u32 oif = c->flow.oif, ports = (__u32)c->flow.sport << 16 | c->flow.dport;
+	__u8 has_oif = c->flow.has_oif, proto = c->flow.proto, reason;
 
+	if (c->secured) {
+		c->flow.proto = c->sa_proto;
+		c->flow.sport = c->flow.dport = 0;
+	}
+	c->secured = c->tunneled = false;
 	c->flow.if_id = c->if_id;
 	c->flow.oif = c->link;
 	c->flow.has_oif = KNOWN_BOUND;
 	reason = c->if_id ? check_policies(c, st) : REASON_NO_POLICY;
 	c->flow.oif = oif;
 	c->flow.has_oif = has_oif;
-	if (reason_passes(reason) && reason != REASON_SA)
+	c->flow.proto = proto;
+	c->flow.sport = ports >> 16;
+	c->flow.dport = ports;
+	if (reason_passes(reason) && !c->tunneled)
 		return REASON_INTERFACE_NO_POLICY;
 	return reason;
 }
@@ -342,7 +363,7 @@ static __always_inline int decide_policies(struct call *c, const struct space_st
 
 	if (reason == REASON_NO_POLICY && st->default_block && !(route & ROUTE_LOOPBACK))
 		return answer_clear(c, st, REASON_DEFAULT_BLOCK, REASON_REQUIRED_NO_POLICY);
-	if (reason_passes(reason) && !c->secured && (route & ROUTE_XFRMI))
+	if (reason_passes(reason) && !c->tunneled && (route & ROUTE_XFRMI))
 		reason = check_interface(c, st);
 	if (reason == REASON_SOURCE_UNKNOWN && (route & ROUTE_NONE))
 		/* without a route the kernel refuses, whatever the policies say */
@@ -375,8 +396,7 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 	__builtin_memset(&c->decision, 0, sizeof(c->decision));
 	c->decision.neg.space = c->space;
 	c->now = bpf_ktime_get_boot_ns();
-	c->secured = false;
-	c->by_sport = false;
+	c->secured = c->tunneled = c->by_sport = false;
 	c->deadline = 0;
 	if (st->synced == SYNCED_NEVER) {
 		if (is_loopback(&c->flow))

@@ -11,6 +11,9 @@ enum spd_found {
 	SPD_NONE,
 	SPD_FOUND,
 	SPD_UNSURE, /* a shape that compares what is not known of the flow could be chosen */
+	SPD_TIE,    /* several could be, and they differ */
+	SPD_FOUND_MASK = 7,
+	SPD_BY_SPORT = 8, /* beside any of them: a source port was compared on the way */
 };
 
 /* What a flow looks like through one selector shape. */
@@ -36,21 +39,48 @@ struct spd_walk {
 	const struct flow *flow;
 	const struct spd_masks *masks;
 	struct spd_key *key;
-	__u64 best; /* rank of what was found */
+	__u32 best;  /* priority, … */
+	__u32 index; /* … and these of what was found */
 	__u32 chosen;
+	__u8 place;
+	__u8 block;
+	__u8 plain; /* 1: it lets through without a template */
 	__u8 found;
 	__u8 unsure;
+	__u8 tie;
+	__u8 pad;
 	__u16 sport; /* bits of it that were compared */
 	__u32 count;
 };
 
-/*
- * Lower is chosen first. On a tie the protecting answer is taken: the kernel's own order is not to
- * be seen (DESIGN.md).
- */
-static __always_inline __u64 spd_rank(const struct spd_value *v)
+static __always_inline void spd_take(struct spd_walk *w, const struct spd_value *v, __u32 i)
 {
-	return (__u64)v->priority << 2 | (v->block ? 0 : v->tmpl_count ? 1 : 2);
+	w->best = v->priority;
+	w->index = v->index;
+	w->place = v->place;
+	w->block = v->block;
+	w->plain = !v->block && !v->tmpl_count;
+	w->chosen = i;
+	w->found = 1;
+}
+
+/*
+ * One that matches as well as what was found, with the same priority. The older one counts; where
+ * that is not known, one that blocks.
+ */
+static __always_inline void spd_compare(struct spd_walk *w, const struct spd_value *v, __u32 i)
+{
+	if (v->place && v->place == w->place) {
+		if (v->index < w->index)
+			spd_take(w, v, i);
+		return;
+	}
+	if (w->block || (w->plain && !v->block && !v->tmpl_count))
+		return;
+	if (v->block)
+		spd_take(w, v, i);
+	else
+		w->tie = 1;
 }
 
 /*
@@ -66,7 +96,7 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	if (i >= SPD_MASKS_MAX || i >= w->count)
 		return 1;
 	m = &w->masks->mask[i];
-	if (w->found && m->best > w->best >> 2)
+	if (w->found && m->best > w->best)
 		return 1;
 	if (m->dev && w->flow->family == AF_INET6 && w->flow->has_oif != KNOWN_BOUND)
 		return 0;
@@ -77,18 +107,20 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	w->sport |= m->sport;
 	spd_key_set(w->key, w->flow, m);
 	v = bpf_map_lookup_elem(&spd, w->key);
-	if (v && (!w->found || spd_rank(v) < w->best)) {
-		w->best = spd_rank(v);
-		w->chosen = i;
-		w->found = 1;
+	if (!v)
+		return 0;
+	if (!w->found || v->priority < w->best) {
+		spd_take(w, v, i);
+		w->tie = 0;
+	} else if (v->priority == w->best) {
+		spd_compare(w, v, i);
 	}
 	return 0;
 }
 
 /*
  * xfrm_policy_match: family, if_id, mark, type, then the selector (xfrm_selector_match). SPD_FOUND
- * leaves the chosen policy in *out; out->by_sport is set in any case. A global function: see
- * route_lookup().
+ * leaves the chosen policy in *out. A global function: see route_lookup().
  */
 __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __u32 space,
 			  __u8 class, struct spd_value *out)
@@ -97,10 +129,10 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	const struct spd_value *found;
 	struct spd_key key = {};
 	struct spd_walk w = {};
+	int by_sport;
 
 	if (!f || !st || !out || class >= CLASS_COUNT)
 		return SPD_UNSURE;
-	out->by_sport = 0;
 	if (!st->masks[class][f->family == AF_INET6])
 		return SPD_NONE;
 	key.space = masks_key.space = space;
@@ -116,22 +148,28 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	/* each read by itself: equal registers would be known to be equal */
 	w.best = loop_zero;
 	w.chosen = loop_zero;
+	w.index = loop_zero;
+	w.place = loop_zero;
+	w.block = loop_zero;
+	w.plain = loop_zero;
 	w.found = loop_zero;
 	w.unsure = loop_zero;
 	w.sport = loop_zero;
+	w.tie = loop_zero;
 	bpf_loop(SPD_MASKS_MAX, spd_step, &w, 0);
-	out->by_sport = w.sport != 0;
+	by_sport = w.sport ? SPD_BY_SPORT : 0;
 	if (w.unsure)
-		return SPD_UNSURE;
+		return SPD_UNSURE | by_sport;
 	if (!w.found)
-		return SPD_NONE;
+		return SPD_NONE | by_sport;
+	if (w.tie && !w.block)
+		return SPD_TIE | by_sport;
 	spd_key_set(&key, f, &w.masks->mask[w.chosen & (SPD_MASKS_MAX - 1)]);
 	found = bpf_map_lookup_elem(&spd, &key);
 	if (!found)
 		return SPD_UNSURE; /* it went meanwhile: the epoch has moved */
 	*out = *found;
-	out->by_sport = w.sport != 0;
-	return SPD_FOUND;
+	return SPD_FOUND | by_sport;
 }
 
 #endif

@@ -177,6 +177,16 @@ struct spd_tmpl {
 	__u8 optional;
 };
 
+/*
+ * Of two policies with the same priority the kernel takes the older one, the one with the lower
+ * index, if it keeps both in the same of its two lists. Otherwise its choice is not known.
+ */
+enum spd_place {
+	PLACE_UNKNOWN,
+	PLACE_EXACT,   /* both prefixes whole: hashed (xfrm_policy_insert(), policy_hash_bysel()) */
+	PLACE_INEXACT, /* in the tree of prefixes */
+};
+
 struct spd_value {
 	__u32 index;	 /* the kernel's policy index; a requirement's number */
 	__u32 priority;	 /* lower is chosen first */
@@ -184,7 +194,7 @@ struct spd_value {
 	__u8 block;	 /* 1: XFRM_POLICY_BLOCK */
 	__u8 trap_block; /* 1: and it was a trap before: an IKE daemon negotiates */
 	__u8 tmpl_count; /* may be more than TMPLS_MAX: then the policy refuses */
-	__u8 by_sport;	 /* 0 in the map; 1 in a search: a source port was compared on the way */
+	__u8 place;	 /* enum spd_place: where among those of its priority */
 	struct spd_tmpl tmpl[TMPLS_MAX];
 };
 

@@ -55,7 +55,9 @@
 	X(COMPRESSED, CLEAR, "compressed",                                                         \
 	  "the policy's SAs only compress (IPComp): nothing is encrypted")                         \
 	X(INTERFACE_NO_POLICY, WAIT, "interface-no-policy",                                        \
-	  "it is routed into an xfrm interface, and no policy with its if_id protects")
+	  "it is routed into an xfrm interface, and no policy with its if_id protects")            \
+	X(POLICY_TIE, WAIT, "policy-tie",                                                          \
+	  "policies of the same priority differ, and which one the kernel takes is not known")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \

@@ -90,6 +90,7 @@ static void make_policy(const struct requirement *r, struct policy_info *p)
 	p->sel.family = r->family;
 	p->sel.proto = r->proto;
 	p->index = r->index;
+	p->unplaced = 1; /* on a tie the one that asks for protection counts */
 	p->priority = rank(r);
 	p->action = r->exempt ? XFRM_POLICY_ALLOW : XFRM_POLICY_BLOCK;
 }

@@ -112,6 +112,9 @@ int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
 	e->class = (__u8) class;
 	e->generation = spd->generation[class];
 	e->age = old ? old->age : ++spd->age;
+	/* xfrm_policy_insert_list: a new priority puts it behind all that have it */
+	if (old)
+		e->pol.unplaced |= old->pol.unplaced || old->pol.priority != p->priority;
 	spd_mask_of(&e->pol, &mask);
 	if (mhash_reserve(&spd->by_index, 1) || mhash_reserve(&spd->by_key, 1) ||
 	    !(e->mask = spd_mask_get(spd_group_masks(spd, e), &mask))) {

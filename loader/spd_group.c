@@ -44,6 +44,8 @@ static bool wins(const struct spd_entry *a, const struct spd_entry *b)
 {
 	if (a->pol.priority != b->pol.priority)
 		return a->pol.priority < b->pol.priority;
+	if (!a->pol.unplaced && !b->pol.unplaced)
+		return a->pol.index < b->pol.index;
 	if (spd_rank_of(&a->pol) != spd_rank_of(&b->pol))
 		return spd_rank_of(&a->pol) < spd_rank_of(&b->pol);
 	return a->age < b->age;
@@ -61,8 +63,9 @@ static void tie_count(struct spd *spd, struct spd_entry *head)
 
 	for (struct spd_entry *e = head->next; e && e->pol.priority == head->pol.priority;
 	     e = e->next)
-		tie |= spd_rank_of(&e->pol) != spd_rank_of(&head->pol) ||
-		       !spd_tmpls_equal(&e->pol, &head->pol);
+		tie |= (e->pol.unplaced || head->pol.unplaced) &&
+		       (spd_rank_of(&e->pol) != spd_rank_of(&head->pol) ||
+			!spd_tmpls_equal(&e->pol, &head->pol));
 	spd->ties += (size_t)tie - head->tie;
 	head->tie = tie;
 }

@@ -79,6 +79,27 @@ static void draw_rule(struct rule *u, struct rng *r, uint32_t prio)
 	}
 }
 
+/* Into xfrm interfaces: only networks that no tunnel of this world ends in, see draw_tmpl(). */
+static void draw_interface_routes(struct world *w, struct rng *r)
+{
+	for (int i = 0; i < 3; i++) {
+		struct route *t = &w->route[w->routes++];
+		int any;
+
+		*t = (struct route){.family = draw_family(r), .type = RTN_UNICAST};
+		t->len = t->family == AF_INET ? 26 + 6 * (int)rng_below(r, 2) : 64;
+		t->dst = t->family == AF_INET ? addr_of(AF_INET, "203.0.113.77")
+					      : addr_of(AF_INET6, "2001:db8:b:8000::");
+		if (rng_percent(r, 40))
+			t->dst = t->family == AF_INET ? addr_of(AF_INET, "203.0.113.5")
+						      : addr_of(AF_INET6, "2001:db8:b::");
+		t->dst = addr_masked(t->dst, t->len);
+		t->dev = rng_percent(r, 60) ? DEV_XFRM0 : DEV_XFRM1;
+		t->table = RT_TABLE_MAIN;
+		t->prefsrc = draw_local(r, t->family, &any);
+	}
+}
+
 void draw_routes(struct world *w, struct rng *r)
 {
 	int n = (int)rng_below(r, 6);
@@ -100,6 +121,8 @@ void draw_routes(struct world *w, struct rng *r)
 
 		draw_route(&w->route[w->routes++], r, family, len);
 	}
+	if (w->xfrmi)
+		draw_interface_routes(w, r);
 	if (rng_percent(r, 30)) { /* as strongSwan has it */
 		for (int family = AF_INET; family; family = family == AF_INET ? AF_INET6 : 0)
 			w->rule[w->rules++] =

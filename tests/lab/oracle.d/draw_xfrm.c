@@ -2,7 +2,6 @@
 #include <linux/xfrm.h>
 #include <netinet/in.h>
 
-#include <stdlib.h>
 #include "draw.h"
 
 static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDP, IPPROTO_GRE};
@@ -70,7 +69,15 @@ static void draw_sel(struct sel *s, struct rng *r, int family)
 		s->dev = rng_percent(r, 50) ? DEV_LAN0 : DEV_LAN1;
 }
 
-static void draw_tmpl(struct tmpl *t, struct rng *r, int family)
+/* In a world with xfrm interfaces tunnels end on the link: never in a network behind one. */
+static struct addr draw_far_end(struct rng *r, int family, bool on_link)
+{
+	unsigned int n;
+
+	return on_link ? world_remote(family, rng_below(r, 3), &n) : draw_remote(r, family);
+}
+
+static void draw_tmpl(struct tmpl *t, struct rng *r, int family, bool on_link)
 {
 	int any, kind = (int)rng_below(r, 100);
 
@@ -86,7 +93,7 @@ static void draw_tmpl(struct tmpl *t, struct rng *r, int family)
 		return;
 	if (rng_percent(r, 25))
 		t->family = family == AF_INET ? AF_INET6 : AF_INET;
-	t->dst = draw_remote(r, t->family);
+	t->dst = draw_far_end(r, t->family, on_link);
 	if (!rng_percent(r, 20))
 		t->src = draw_local(r, t->family, &any);
 }
@@ -99,6 +106,14 @@ static void draw_policy(struct world *w, struct rng *r, bool subs)
 	*p = (struct policy){.sub = subs && rng_percent(r, 40)};
 	draw_sel(&p->sel, r, family);
 	p->prio = RNG_PICK(r, prios);
+	if (w->xfrmi && rng_percent(r, 50)) {
+		p->if_id = rng_percent(r, 60) ? XFRM0_IF_ID : XFRM1_IF_ID;
+		if (rng_percent(r, 60)) {
+			p->sel.dst = family == AF_INET ? addr_of(AF_INET, "203.0.113.0")
+						       : addr_of(AF_INET6, "2001:db8:b::");
+			p->sel.dst_len = family == AF_INET ? 24 : 48;
+		}
+	}
 	if (rng_percent(r, 25))
 		draw_mark(r, &p->mark, &p->mask);
 	if (kind < 15) {
@@ -107,17 +122,17 @@ static void draw_policy(struct world *w, struct rng *r, bool subs)
 	}
 	if (kind < 30)
 		return;
-	p->tmpls = rng_percent(r, 80) ? 1 : 2;
+	p->tmpls = rng_percent(r, 80) ? 1 : rng_percent(r, 85) ? 2 : 3;
 	for (int i = 0; i < p->tmpls; i++) {
 		int inner = i ? p->tmpl[i - 1].family : family;
 
-		draw_tmpl(&p->tmpl[i], r, inner);
+		draw_tmpl(&p->tmpl[i], r, inner, w->xfrmi);
 	}
 }
 
 void draw_policies(struct world *w, struct rng *r)
 {
-	bool subs = rng_percent(r, 25) && !getenv("NOSUB");
+	bool subs = rng_percent(r, 25);
 	int n = 2 + (int)rng_below(r, 12);
 
 	for (int i = 0; i < n; i++)
@@ -149,7 +164,7 @@ static void spoil(struct sa *sa, struct rng *r)
 		sa->dst = draw_remote(r, sa->family);
 		break;
 	case 6:
-		sa->if_id = 7;
+		sa->if_id = sa->if_id == XFRM0_IF_ID ? XFRM1_IF_ID : XFRM0_IF_ID;
 		break;
 	case 7:
 		sa->larval = true;
@@ -192,6 +207,8 @@ static void draw_sa(struct world *w, struct rng *r, const struct policy *p, stru
 		sa->unspec = true;
 	if (rng_percent(r, 30))
 		spoil(sa, r);
+	if (rng_percent(r, 5))
+		sa->dir = SA_DIR_OUT;
 	if (sa->larval)
 		sa->has_sel = false;
 	w->sas++;

@@ -17,7 +17,7 @@
 
 #define UNDO_MAX 256
 
-static const char *const names[DEV_COUNT] = {"", "lan0", "lan1", "lo"};
+static const char *const names[DEV_COUNT] = {"", "lan0", "lan1", "lo", "xfrm0", "xfrm1"};
 static int ifindex[DEV_COUNT];
 static int ns_peer, route_fd, xfrm_fd;
 static struct nl_msg undo[UNDO_MAX];
@@ -69,6 +69,30 @@ static void add_veth(const char *name, const char *peer)
 	nl_nest_end(&m, data);
 	nl_nest_end(&m, link);
 	must(nl_ask(route_fd, &m), "veth");
+}
+
+/* False where the kernel has no such devices. */
+static bool add_xfrmi(int dev, uint32_t if_id, int link_dev)
+{
+	struct ifinfomsg info = {0};
+	struct nlattr *link, *data;
+	struct nl_msg m;
+	int err;
+
+	nl_start(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
+	nl_put_text(&m, IFLA_IFNAME, names[dev]);
+	link = nl_nest(&m, IFLA_LINKINFO);
+	nl_put_text(&m, IFLA_INFO_KIND, "xfrm");
+	data = nl_nest(&m, IFLA_INFO_DATA);
+	nl_put_u32(&m, IFLA_XFRM_IF_ID, if_id);
+	if (link_dev)
+		nl_put_u32(&m, IFLA_XFRM_LINK, (uint32_t)ifindex[link_dev]);
+	nl_nest_end(&m, data);
+	nl_nest_end(&m, link);
+	err = nl_ask(route_fd, &m);
+	if (err && err != -EOPNOTSUPP)
+		must(err, names[dev]);
+	return !err;
 }
 
 static void set_up(int fd, const char *name, unsigned int flags)
@@ -136,10 +160,16 @@ void host_up(void)
 	set_up(route_fd, "lo", 0);
 	add_veth("lan0", "p0");
 	add_veth("lan1", "p1");
-	for (int dev = DEV_LAN0; dev < DEV_COUNT; dev++) {
+	for (int dev = DEV_LAN0; dev <= DEV_LO; dev++) {
 		if (dev != DEV_LO)
 			set_up(route_fd, names[dev], IFF_NOARP);
 		ifindex[dev] = (int)if_nametoindex(names[dev]);
+	}
+	if (add_xfrmi(DEV_XFRM0, XFRM0_IF_ID, DEV_LAN0) && add_xfrmi(DEV_XFRM1, XFRM1_IF_ID, 0)) {
+		for (int dev = DEV_XFRM0; dev <= DEV_XFRM1; dev++) {
+			set_up(route_fd, names[dev], IFF_NOARP);
+			ifindex[dev] = (int)if_nametoindex(names[dev]);
+		}
 	}
 	if (setns(ns_peer, CLONE_NEWNET))
 		die("setns: %s", strerror(errno));
@@ -161,6 +191,11 @@ int host_netns_peer(void)
 int host_xfrm_fd(void)
 {
 	return xfrm_fd;
+}
+
+bool host_has_xfrmi(void)
+{
+	return ifindex[DEV_XFRM1];
 }
 
 int host_ifindex(int dev)

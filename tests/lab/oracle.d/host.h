@@ -15,7 +15,10 @@
 
 #include "addr.h"
 
-enum { DEV_NONE, DEV_LAN0, DEV_LAN1, DEV_LO, DEV_COUNT };
+enum { DEV_NONE, DEV_LAN0, DEV_LAN1, DEV_LO, DEV_XFRM0, DEV_XFRM1, DEV_COUNT };
+
+#define XFRM0_IF_ID 7
+#define XFRM1_IF_ID 8
 
 struct route {
 	int family;
@@ -42,6 +45,7 @@ int host_netns_peer(void);
 int host_xfrm_fd(void); /* in a */
 int host_ifindex(int dev);
 const char *host_dev(int dev);
+bool host_has_xfrmi(void);
 
 /* Each is remembered and taken back by host_undo(). Returns 0 or the kernel's -errno. */
 int host_route(const struct route *r);

@@ -47,7 +47,7 @@ enum did judge_did(const struct call *c, const struct outcome *o)
 
 enum said judge_said(const json_t *answer)
 {
-	static const char *const unknown[] = {"source-unknown", "template-limit"};
+	static const char *const unknown[] = {"source-unknown", "template-limit", "policy-tie"};
 	const char *verdict = json_get_text(answer, "verdict");
 	const char *reason = json_get_text(answer, "reason");
 
@@ -75,13 +75,14 @@ static bool says_device(const json_t *answer, int dev)
 	return !json_is_integer(at) || json_integer_value(at) == host_ifindex(dev);
 }
 
-/* An SA is as good as another that differs in the SPI alone: which one is taken is not asked. */
-static int original(const struct world *w, uint32_t spi)
+/*
+ * Of several SAs that fit, the kernel takes the one that was added last, to the second, and then by
+ * its hash: any of them is right.
+ */
+static bool alike(const struct sa *a, const struct sa *b)
 {
-	for (int i = 0; i < w->sas; i++)
-		if (w->sa[i].spi == spi && !w->sa[i].larval)
-			return w->sa[i].twin >= 0 ? w->sa[i].twin : (int)(spi & 0xfff);
-	return -1;
+	return a && b && a->reqid == b->reqid && a->proto == b->proto && a->mode == b->mode &&
+	       a->family == b->family && a->if_id == b->if_id && addr_is(&a->dst, &b->dst);
 }
 
 /* Is the SPI on the wire the one that explain names for the outermost template with an SA? */
@@ -99,7 +100,7 @@ static bool names_spi(const struct world *w, const json_t *answer, uint32_t spi)
 		if (text && proto && strcmp(proto, "comp"))
 			named = strtoul(text, NULL, 16);
 	}
-	return named && original(w, (uint32_t)named) == original(w, spi);
+	return named && alike(world_sa(w, (uint32_t)named), world_sa(w, spi));
 }
 
 static bool has_subs(const struct world *w)
@@ -131,7 +132,15 @@ static bool may_match(const struct policy *p, const struct call *c)
 	       !((s->sport ^ sport) & s->sport_mask);
 }
 
-/* Can two policies of one class and priority match? The kernel's order among them is not seen. */
+static bool whole(const struct sel *s)
+{
+	return s->src_len == addr_bits(s->family) && s->dst_len == addr_bits(s->family);
+}
+
+/*
+ * Can two policies of one class and priority match that the kernel keeps in different lists? Its
+ * order among them is not seen.
+ */
 static bool tied(const struct world *w, const struct call *c)
 {
 	for (int i = 0; i < w->policies; i++)
@@ -139,7 +148,7 @@ static bool tied(const struct world *w, const struct call *c)
 			const struct policy *p = &w->policy[i], *q = &w->policy[j];
 
 			if (p->prio == q->prio && p->sub == q->sub && p->if_id == q->if_id &&
-			    may_match(p, c) && may_match(q, c))
+			    whole(&p->sel) != whole(&q->sel) && may_match(p, c) && may_match(q, c))
 				return true;
 		}
 	return false;
@@ -184,7 +193,7 @@ static bool taken_by_hash(const struct world *w, const json_t *answer, const str
 	return !strcmp(reason, "sa-source") || !strcmp(reason, "policy-optional");
 }
 
-static const char *judge_clear(const json_t *answer, const struct outcome *o)
+static const char *judge_clear(const struct world *w, const json_t *answer, const struct outcome *o)
 {
 	for (int i = 0; i < o->count; i++) {
 		const struct seen *s = &o->seen[i];
@@ -194,7 +203,7 @@ static const char *judge_clear(const json_t *answer, const struct outcome *o)
 			continue;
 		if (!says_address(answer, s->family, &s->src))
 			return "the packet has another source address than explain says";
-		if (!says_device(answer, s->dev))
+		if (!w->xfrmi && !says_device(answer, s->dev))
 			return "the packet left by another device than explain says";
 	}
 	return NULL;
@@ -214,8 +223,10 @@ static const char *judge_protected(const struct world *w, const json_t *answer,
  * is bound to one; and where an unbound one goes when the source that routing chose is looked up
  * again, which connect() does and sendto() does not.
  */
-static bool unknowable(const struct world *w, const struct call *c)
+static bool unknowable(const struct world *w, const struct call *c, const json_t *answer)
 {
+	if (!strcmp(json_get_text(answer, "reason"), "template-limit"))
+		return true;
 	for (int i = 0; i < w->rules; i++)
 		if (w->rule[i].family == c->family && w->rule[i].src_len)
 			return true;
@@ -230,7 +241,7 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 
 	if (did == DID_REFUSE)
 		return NULL; /* no route: nothing was sent, and the caller was told */
-	if (protects_enough(said, did) && tied(w, c))
+	if ((said == SAID_UNKNOWN || protects_enough(said, did)) && tied(w, c))
 		return NULL;
 	if ((did == DID_PROTECT || did == DID_CLEAR) && said != SAID_PROTECTED &&
 	    taken_by_hash(w, answer, o))
@@ -240,14 +251,17 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 		return did == DID_PROTECT ? judge_protected(w, answer, o)
 					  : "the kernel did not protect it";
 	case SAID_CLEAR:
-		return did == DID_CLEAR ? judge_clear(answer, o)
+		return did == DID_CLEAR ? judge_clear(w, answer, o)
 					: "the kernel did not send in clear";
 	case SAID_DENY:
-		return did == DID_BLOCK ? NULL : "the kernel did not block it";
+		/* an xfrm interface drops, and the caller is not told */
+		return did == DID_BLOCK || (did == DID_NOTHING && w->xfrmi)
+			       ? NULL
+			       : "the kernel did not block it";
 	case SAID_WAIT:
 		return did == DID_NOTHING ? NULL : "the kernel did not wait for an SA";
 	default: /* it waits: what the kernel would send in clear is not sent either */
-		return unknowable(w, c)
+		return unknowable(w, c, answer)
 			       ? NULL
 			       : "not known, and nothing in this world makes it unknowable";
 	}

@@ -17,7 +17,7 @@
 #include "wire.h"
 
 #define FLOWS_PER_WORLD 40
-#define FAILURES_SHOWN	1000
+#define FAILURES_SHOWN	8
 
 struct options {
 	uint64_t seed;

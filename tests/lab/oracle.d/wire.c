@@ -93,7 +93,12 @@ static int read_packet(const uint8_t *p, size_t n, struct seen *out)
 		out->proto = p[6];
 		memcpy(out->src.b, p + 8, 16);
 		memcpy(out->dst.b, p + 24, 16);
-		out->spi = spi_of(out->proto, p + 40, n - 40);
+		if (out->proto == IPPROTO_FRAGMENT && n >= 48) {
+			out->proto = p[40];
+			out->spi = spi_of(out->proto, p + 48, n - 48);
+		} else {
+			out->spi = spi_of(out->proto, p + 40, n - 40);
+		}
 		return out->dst.b[0] != 0xff;
 	}
 	return 0;

@@ -47,6 +47,7 @@ void world_draw(struct world *w, uint64_t seed, uint64_t number)
 
 	*w = (struct world){.number = number};
 	w->default_block = rng_percent(&r, 15);
+	w->xfrmi = rng_percent(&r, 25) && host_has_xfrmi();
 	draw_routes(w, &r);
 	draw_policies(w, &r);
 	draw_sas(w, &r);

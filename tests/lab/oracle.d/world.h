@@ -18,6 +18,7 @@
 struct world {
 	uint64_t number;
 	bool default_block;
+	bool xfrmi; /* some routes lead into xfrm interfaces */
 	int policies, sas, routes, rules;
 	struct policy policy[POLICIES_MAX];
 	struct sa sa[SAS_MAX];

@@ -7,8 +7,9 @@
 
 #include "addr.h"
 
-#define TMPLS	 3
-#define PCPU_ANY 0xffffffffU
+#define TMPLS	   3
+#define PCPU_ANY   0xffffffffU
+#define SA_DIR_OUT 2
 
 struct sel {
 	int family;

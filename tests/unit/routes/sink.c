@@ -38,6 +38,7 @@ int sink_put(void *ctx, __u32 space, enum map_id map, const void *key, const voi
 			       sizeof(sink_maps.plens[0]));
 	} else {
 		assert_int_equal(map, MAP_ROUTES);
+		sink_maps.entry_puts++;
 		item = sink_find(key);
 		if (!item && HASH_COUNT(sink_maps.items) >= sink_maps.room)
 			return -E2BIG;
@@ -113,5 +114,5 @@ void sink_clear(void)
 	memset(sink_maps.plens, 0, sizeof(sink_maps.plens));
 	memset(&sink_maps.state, 0, sizeof(sink_maps.state));
 	sink_maps.room = ~0U;
-	sink_maps.puts = sink_maps.dels = 0;
+	sink_maps.puts = sink_maps.entry_puts = sink_maps.dels = 0;
 }

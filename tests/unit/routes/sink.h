@@ -20,7 +20,7 @@ struct sink_maps {
 	struct sink_item *items;
 	struct route_plens plens[2];
 	struct space_state state;
-	unsigned int puts, dels, room;
+	unsigned int puts, entry_puts, dels, room;
 	void (*on_write)(void); /* after every write, NULL: none */
 };
 
