@@ -318,6 +318,9 @@ static int add_sources(struct daemon *d, struct error *e)
 						 HEARTBEAT_USEC / 10, on_second, d);
 	if (err >= 0)
 		err = sd_event_source_set_enabled(tick, SD_EVENT_ON);
+	/* before the events of a storm: late, and all that is protected would wait */
+	if (err >= 0)
+		err = sd_event_source_set_priority(tick, SD_EVENT_PRIORITY_NORMAL - 20);
 	if (err >= 0)
 		err = sd_event_source_set_floating(tick, 1);
 	sd_event_source_unref(tick);

@@ -89,8 +89,10 @@ void mirror_apply(struct mirror *m, const struct xfrm_change *c)
 		applied(m, MIRROR_SA, c, sad_update(m->sad, &c->sa));
 		break;
 	case CHANGE_SA_DEL:
-	case CHANGE_SA_EXPIRED:
 		applied(m, MIRROR_SA, c, sad_del(m->sad, &c->sa));
+		break;
+	case CHANGE_SA_EXPIRED:
+		applied(m, MIRROR_SA, c, sad_expire(m->sad, &c->sa));
 		break;
 	case CHANGE_SA_FLUSH:
 		applied(m, MIRROR_SA, c, sad_flush(m->sad, c->proto) > 0);

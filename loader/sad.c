@@ -198,6 +198,15 @@ int sad_del(struct sad *sad, const struct sa_info *sa)
 	return 1;
 }
 
+int sad_expire(struct sad *sad, const struct sa_info *sa)
+{
+	const struct sad_entry *e = entry_find(sad, sa);
+
+	if (e && !e->gone && e->sa.life.add_time != sa->life.add_time)
+		return 0;
+	return sad_del(sad, sa);
+}
+
 struct removal {
 	bool only_old;
 	__u8 proto;

@@ -64,6 +64,12 @@ int sad_update(struct sad *sad, const struct sa_info *sa);
 /* Returns 1, or 0 when there was none; between mark and sweep -ENOMEM (nothing changed). */
 int sad_del(struct sad *sad, const struct sa_info *sa);
 
+/*
+ * EXPIRE, hard. The timer takes the SA away before it tells so, not under xfrm_cfg_mutex: when the
+ * next one of its identity was added and told of in between, that one stands. Returns as sad_del().
+ */
+int sad_expire(struct sad *sad, const struct sa_info *sa);
+
 /* FLUSHSA of a protocol (xfrm_flush_takes). Returns how many went. */
 size_t sad_flush(struct sad *sad, __u8 proto);
 

@@ -9,6 +9,8 @@
  * by entry; so must be what the daemon shows. Prints one line of JSON, before it at most 20
  * differences.
  *
+ *   --kinds      default: sa,policy,flush,default. short: SAs that end after a second or two, so
+ *                that the last change is not the storm's, and equal_ms says little
  *   --rate N     at most so many changes a second (default: as many as the kernel takes)
  *   --stops N    N times the daemon is stopped (SIGSTOP) for a part of the storm, so that its
  *                socket runs over, and goes on in the middle of it
@@ -49,6 +51,7 @@ struct options {
 
 struct storm {
 	double seconds, equal_ms, event_us;
+	double late;		/* the oldest heartbeat seen meanwhile, in seconds */
 	double run_ms, wait_ms; /* of equal_ms the daemon ran, or waited for a processor */
 	uint64_t changes, failed;
 	int last_error;
@@ -187,9 +190,9 @@ static void pace(const struct options *o, unsigned long i, double begun)
 		nanosleep(&t, NULL);
 }
 
-static void rage(const struct options *o, struct batch *b, struct storm *s)
+static void rage(const struct options *o, const struct maps *m, struct batch *b, struct storm *s)
 {
-	double begun;
+	double begun, age;
 
 	if (!o->keep) {
 		ops_clear(b);
@@ -204,6 +207,8 @@ static void rage(const struct options *o, struct batch *b, struct storm *s)
 		if (i % ROW == ROW - 1) {
 			batch_send(b);
 			pace(o, i, begun);
+			age = maps_heartbeat_age(m);
+			s->late = age > s->late ? age : s->late;
 		}
 	}
 	batch_send(b);
@@ -296,21 +301,22 @@ static void report(const struct options *o, const struct storm *s, const struct 
 	double bare = queued * s->event_us / 1000 + k->seconds * 1000;
 
 	printf("{\"seed\":%llu,\"changes\":%llu,\"refused\":%llu,\"last_errno\":%d,"
-	       "\"per_second\":%.0f,\"equal_ms\":%.1f,\"daemon_run_ms\":%.1f,\"daemon_wait_ms\":%.1f,\"bare_ms\":%.1f,\"ratio\":%.1f,"
+	       "\"per_second\":%.0f,\"heartbeat_s\":%.1f,\"equal_ms\":%.1f,\"daemon_run_ms\":%.1f,\"daemon_wait_ms\":%.1f,\"bare_ms\":%.1f,\"ratio\":%.1f,"
 	       "\"event_us\":%.1f,\"dump_ms\":%.1f,\"sas\":%zu,\"policies\":%zu,"
 	       "\"overruns\":%lld,\"resyncs\":%lld,\"differences\":%zu}\n",
 	       (unsigned long long)seed, (unsigned long long)s->changes,
 	       (unsigned long long)s->failed, s->last_error,
-	       s->seconds > 0 ? (double)s->changes / s->seconds : 0, s->equal_ms, s->run_ms,
-	       s->wait_ms, bare, bare > 0 ? s->equal_ms / bare : 0, s->event_us, k->seconds * 1000,
-	       k->sas, k->policies, (long long)shown_number(o->control, o->space, "overruns"),
+	       s->seconds > 0 ? (double)s->changes / s->seconds : 0, s->late, s->equal_ms,
+	       s->run_ms, s->wait_ms, bare, bare > 0 ? s->equal_ms / bare : 0, s->event_us,
+	       k->seconds * 1000, k->sas, k->policies,
+	       (long long)shown_number(o->control, o->space, "overruns"),
 	       (long long)shown_number(o->control, o->space, "resyncs"), differ);
 }
 
 int main(int argc, char **argv)
 {
 	struct options o = {.changes = 20000,
-			    .kinds = KIND_SA | KIND_POLICY | KIND_FLUSH | KIND_DEFAULT | KIND_SHORT,
+			    .kinds = KIND_SA | KIND_POLICY | KIND_FLUSH | KIND_DEFAULT,
 			    .space = "host",
 			    .control = "/run/sagate/control.sock",
 			    .pin = "/sys/fs/bpf/sagate"};
@@ -326,11 +332,11 @@ int main(int argc, char **argv)
 	fprintf(stderr, "storm: --seed %llu\n", (unsigned long long)seed);
 	enter(o.netns);
 	batch_open(&b);
+	m = maps_open(o.pin);
 	if (!o.only_compare)
-		rage(&o, &b, &s);
+		rage(&o, m, &b, &s);
 	if (o.start)
 		shown_number(o.control, o.space, "overruns"); /* there is an answer: it is ready */
-	m = maps_open(o.pin);
 	wait_for_quiet(&o, m, &s);
 	differ = compare_again(&o, m, &k);
 	report(&o, &s, &k, seed, differ);

@@ -139,6 +139,15 @@ uint64_t maps_change(const struct maps *m)
 	return state->synced == SYNCED ? 1 + (uint64_t)state->epoch : 0;
 }
 
+double maps_heartbeat_age(const struct maps *m)
+{
+	const volatile struct space_state *state = m->state;
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9 - (double)state->heartbeat / 1e9;
+}
+
 /* ---- comparing */
 
 __attribute__((format(printf, 2, 3))) static void differs(struct maps *m, const char *fmt, ...)

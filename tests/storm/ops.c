@@ -216,7 +216,7 @@ void ops_one(struct batch *b, unsigned int kinds)
 		flush(b);
 	else if (kinds & KIND_DEFAULT && storm_chance(5))
 		set_default(b);
-	else if (kinds & KIND_MIGRATE && storm_chance(3))
+	else if (kinds & KIND_MIGRATE && storm_chance(20))
 		ops_migrate(b);
 	else if (!(kinds & KIND_SA) || (kinds & KIND_POLICY && storm_chance(500)))
 		ops_policy(b);

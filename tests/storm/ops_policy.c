@@ -99,7 +99,7 @@ static void policy_make(struct batch *b, const struct policy_id *id, __u16 type)
 
 	info->sel = id->sel;
 	info->dir = id->dir;
-	info->priority = storm_below(6);
+	info->priority = 1 + storm_below(6);
 	info->action = storm_chance(200) ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW;
 	info->flags = storm_chance(100) ? XFRM_POLICY_ICMP : 0;
 	info->lft.soft_byte_limit = info->lft.hard_byte_limit = INF;
@@ -173,7 +173,7 @@ static void migrant_policy(struct batch *b, uint32_t i, __be32 end)
 
 	migrant_selector(i, &p->sel);
 	p->dir = XFRM_POLICY_OUT;
-	p->priority = 10;
+	p->priority = 0; /* MIGRATE changes the policy that a flow would get */
 	p->lft.soft_byte_limit = p->lft.hard_byte_limit = INF;
 	p->lft.soft_packet_limit = p->lft.hard_packet_limit = INF;
 	t.id.proto = IPPROTO_ESP;

@@ -136,6 +136,8 @@ struct maps *maps_open(const char *pin); /* of the namespace we are in */
  * nothing, so that the daemon has the processor.
  */
 uint64_t maps_change(const struct maps *m);
+/* Seconds since the daemon's last heartbeat. */
+double maps_heartbeat_age(const struct maps *m);
 /* Compares them with the kernel; prints at most `max` lines, returns how many differ. */
 size_t maps_compare(struct maps *m, const struct kernel *k, size_t max);
 

@@ -460,6 +460,34 @@ static void an_old_part_of_a_dump_undoes_no_event(void **state)
 }
 
 /* Side by side: the SA that can be used, and the one that differs in one thing and cannot. */
+/* The next SA with the SPI was added and told of before the timer told of the end of the old one.
+ */
+static void a_late_expiry_takes_no_newer_sa_of_the_same_identity(void **state)
+{
+	struct sa_info old = {.family = AF_INET, .proto = IPPROTO_ESP, .pcpu = SAGATE_PCPU_ANY};
+	struct fake_sink f;
+	struct sa_info new;
+	struct sad *sad;
+
+	(void)state;
+	fake_init(&f);
+	sad = sad_new(SPACE, &f.sink);
+	old.spi = htonl(1);
+	old.life.hard_add = 5;
+	old.life.add_time = 1000000;
+	new = old;
+	new.life.add_time += 5;
+	assert_int_equal(sad_put(sad, &old), 1);
+	assert_int_equal(sad_put(sad, &new), 1);
+	assert_int_equal(sad_expire(sad, &old), 0);
+	assert_true(found(&f, &new));
+	assert_int_equal(sad_expire(sad, &new), 1);
+	assert_false(found(&f, &new));
+	assert_int_equal(sad_expire(sad, &new), 0);
+	sad_free(sad);
+	fake_done(&f);
+}
+
 static void only_usable_sas_are_in_the_map(void **state)
 {
 	struct sa_info rows[7];
@@ -501,6 +529,7 @@ int main(void)
 		cmocka_unit_test(updsa_of_a_standing_sa_changes_only_what_the_kernel_changes),
 		cmocka_unit_test(updsa_finds_an_sa_whose_mark_lets_it_in),
 		cmocka_unit_test(an_old_part_of_a_dump_undoes_no_event),
+		cmocka_unit_test(a_late_expiry_takes_no_newer_sa_of_the_same_identity),
 		cmocka_unit_test(only_usable_sas_are_in_the_map),
 	};
 
