@@ -80,7 +80,7 @@ storm_result() { jq -e "$1" "$STORM_DIR/result" >/dev/null || { cat "$STORM_DIR/
 # storm_soon: equal to the kernel within so many times what the barest listener
 # takes for as many events and one dump. Under emulation all share one thread,
 # so that other times mean nothing.
-storm_soon() { storm_result ".ratio <= ${STORM_RATIO:-100}"; }
+storm_soon() { storm_result ".ratio <= ${STORM_RATIO:-30}"; }
 
 # storm_doctor SPACE: doctor's own comparison, the lines about that space's mirror.
 storm_doctor() {
