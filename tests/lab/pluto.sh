@@ -83,6 +83,8 @@ pluto_trapped() {
 # connections are loaded. It loads them by itself, with addconn.
 pluto_start() {
 	local dir=$LAB_DIR/$1
+	[ ! -s "$dir/pluto.pid" ] || lab_gone "$(cat "$dir/pluto.pid")" ||
+		{ lab_fail "pluto $1 runs already"; return 1; }
 	export -f pluto_inside
 	export LAB_DIR PLUTO lab_here
 	# shellcheck disable=SC2016 # expanded inside
