@@ -34,7 +34,7 @@
 # LAB_GATE_MODE=audit shows that these tests can fail.
 
 bats_require_minimum_version 1.5.0
-export GATE_MODE=${LAB_GATE_MODE:-reject} GATE_TRIGGER=acquire GATE_REQUIRE=no GATE_TIMEOUT=90s
+export GATE_MODE=${LAB_GATE_MODE:-reject} GATE_TRIGGER=acquire GATE_REQUIRE=no GATE_TIMEOUT=300s
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/peers.sh"
 # shellcheck source=/dev/null # checked by itself
@@ -126,7 +126,7 @@ pluto_policy() {
 	[ "$(pluto_policy)" = "${trap/allow/block}" ]
 	[ "$(gate_plain)" = 0 ]
 	lab_link_mend
-	lab_wait_until 60 goes_through
+	lab_wait_until 150 goes_through # pluto doubles its intervals
 	[[ "$(pluto_policy)" == "action allow index "* ]]
 	gate_refused EACCES tcp 192.0.2.2 81
 	[ "$(gate_moved verdicts.clear reasons.\"policy-block\")" = "0 3" ]
@@ -156,7 +156,7 @@ pluto_policy() {
 
 @test "pluto lets pass in clear while it negotiates: a requirement does not" {
 	gate_conf $'[require "b"]\nto=192.0.2.2'
-	pluto_load a negotiationshunt=passthrough retransmit-timeout=60s
+	pluto_load a negotiationshunt=passthrough
 	gate_reload
 	lab_wait_until 20 gate_explains "wait no-sa" tcp 192.0.2.2:80
 	gate_mark
@@ -171,7 +171,7 @@ pluto_policy() {
 	lab_exec a "$LAB_PROBE" udp 192.0.2.2 80 --for 0 --wait 1 || :
 	[ "$(gate_plain)" = 1 ]
 	lab_link_mend
-	lab_wait_until 60 goes_through
+	lab_wait_until 150 goes_through
 	[ "$(gate_moved verdicts.clear)" = 0 ]
 	[ "$(gate_plain)" = 1 ]
 }
@@ -235,7 +235,7 @@ gate_waits() { [[ "$(gate_explain tcp 192.0.2.2:80)" == "wait "* ]]; }
 	[ "$(gate_explain tcp 192.0.2.2:80)" = "wait no-sa" ]
 	[[ "$(pluto_policy)" == "action allow index "* ]]
 	lab_link_mend
-	lab_wait_until 60 goes_through
+	lab_wait_until 150 goes_through
 	[ "$(gate_moved .negotiations.started verdicts.clear verdicts.deny)" = "1 0 0" ]
 	[ "$(gate_syn)" = 0 ]
 	[ "$(gate_plain)" = 0 ]

@@ -41,7 +41,7 @@ pluto_conf() {
 	local peer=$1 other dir=$LAB_DIR/$1 option
 	local -A o=(
 		[authby]=secret [type]=transport [ike]=aes_gcm128-sha2_256-dh31 [esp]=aes_gcm128-null
-		[retransmit-interval]=1000 [retransmit-timeout]=60s [auto]=ondemand [leftupdown]=%disabled
+		[retransmit-interval]=1000 [retransmit-timeout]=240s [auto]=ondemand [leftupdown]=%disabled
 	)
 	shift
 	other=$(lab_other "$peer")
