@@ -18,7 +18,7 @@ struct bpf {
 	struct space_state *state;	   /* the mapped array */
 	struct shadow *shadow[SPACES_MAX]; /* of a space that was not committed yet */
 	bool open[SPACES_MAX];		   /* by this daemon */
-	__s64 asleep; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
+	__s64 asleep;			   /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	int map[MAP_COUNT];
 	struct bpf_sizes sizes;
 	int spaces, settings, counters, alerts, ike_daemons, events, ask;

@@ -137,24 +137,6 @@ int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
 	return 0;
 }
 
-struct commit {
-	struct bpf *b;
-	__u32 space;
-	enum map_id map;
-	int err;
-};
-
-/* What does not fit makes the space full (unknown means refuse); the rest still goes in. */
-static int commit_put(void *ctx, const void *key, const void *value)
-{
-	struct commit *c = ctx;
-
-	raise_epoch(c->b, c->space);
-	if (bpf_map_update_elem(c->b->map[c->map], key, value, BPF_ANY))
-		c->err = -errno;
-	return 0;
-}
-
 /* Removes this space's entries of one map that the shadow lacks (all of them without a shadow). */
 static int sweep(struct bpf *b, __u32 space, enum map_id map, const struct shadow *keep)
 {
@@ -169,7 +151,7 @@ static int sweep(struct bpf *b, __u32 space, enum map_id map, const struct shado
 		/* every key starts with the space */
 		if (memcmp(key, &space, sizeof(space)))
 			continue;
-		if (keep && shadow_has(keep, map, key, size))
+		if (keep && shadow_has(keep, map, key))
 			continue;
 		raise_epoch(b, space);
 		if (!bpf_map_delete_elem(b->map[map], key))
@@ -181,15 +163,41 @@ static int sweep(struct bpf *b, __u32 space, enum map_id map, const struct shado
 static const enum map_id commit_order[] = {MAP_SAD,	    MAP_SPD,	   MAP_ROUTES,
 					   MAP_ROUTE_PLENS, MAP_SPD_MASKS, MAP_BACKOFF};
 
-static int commit_all(struct bpf *b, __u32 space, const struct shadow *shadow)
+/*
+ * What does not fit makes the space full (unknown means refuse); the rest still goes in. Many at a
+ * time only when no program can be reading: a decision must not see memory that is used again while
+ * the epoch stands still (decide()).
+ */
+static int commit_map(struct bpf *b, __u32 space, enum map_id map, bool unread,
+		      const struct shadow *shadow)
 {
-	struct commit c = {.b = b, .space = space};
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	void *keys, *values;
+	__u32 count = shadow_entries(shadow, map, &keys, &values), done = 0;
+	int err = 0;
 
-	for (size_t i = 0; i < MAP_COUNT; i++) {
-		c.map = commit_order[i];
-		shadow_each(shadow, c.map, commit_put, &c);
+	if (unread && count) {
+		done = count;
+		if (!bpf_map_update_batch(b->map[map], keys, values, &done, &opts))
+			return 0;
+		done = 0; /* one by one, to see which of them fit */
 	}
-	return c.err;
+	for (; done < count; done++) {
+		raise_epoch(b, space);
+		if (bpf_map_update_elem(b->map[map], (char *)keys + done * bpf_map_key_size[map],
+					(char *)values + done * bpf_map_value_size[map], BPF_ANY))
+			err = -errno;
+	}
+	return err;
+}
+
+static int commit_all(struct bpf *b, __u32 space, bool unread, const struct shadow *shadow)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < MAP_COUNT; i++)
+		err = commit_map(b, space, commit_order[i], unread, shadow) ?: err;
+	return err;
 }
 
 /*
@@ -201,12 +209,17 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 {
 	struct shadow *shadow = b->shadow[space];
 	struct space_state *state = &b->state[space], *from;
+	bool unread; /* no flow is of this space yet */
 	int removed = 0, err;
 
 	if (!shadow)
 		return 0;
 	from = shadow_state(shadow);
-	err = commit_all(b, space, shadow);
+	unread = !state->netns;
+	/* a daemon that died in the middle of this may have left some */
+	for (size_t i = 0; i < MAP_COUNT && unread; i++)
+		sweep(b, space, commit_order[i], NULL);
+	err = commit_all(b, space, unread, shadow);
 	raise_epoch(b, space);
 	memcpy(state->masks, from->masks, sizeof(state->masks));
 	memcpy(state->plens, from->plens, sizeof(state->plens));
@@ -218,10 +231,10 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 		state->full |= FULL_COMMIT;
 	state->netns = netns;
 	state->heartbeat = boot_ns();
-	for (size_t i = 0; i < MAP_COUNT; i++)
+	for (size_t i = 0; i < MAP_COUNT && !unread; i++)
 		removed += sweep(b, space, commit_order[i], shadow);
-	if (err)
-		err = commit_all(b, space, shadow);
+	if (err && removed)
+		err = commit_all(b, space, false, shadow);
 	raise_epoch(b, space);
 	if (!err)
 		state->full &= (__u8)~FULL_COMMIT;

@@ -2,19 +2,23 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
+#include "mirror_hash.h"
 #include "shadow.h"
 
-struct shadow_entry {
-	UT_hash_handle hh;
-	size_t key_size;
-	unsigned char bytes[]; /* key, then value */
+#define NONE 0xffffffffU
+
+/* Entry i is keys[i], values[i]; those whose hashes fall together are a list from bucket[] on. */
+struct table {
+	unsigned char *keys, *values;
+	__u32 *next;
+	__u32 *bucket; /* as many as there is room for entries, a power of two */
+	__u32 count, size, limit;
+	size_t key_size, value_size;
 };
 
 struct shadow {
-	struct shadow_entry *entries[MAP_COUNT];
-	__u32 limit[MAP_COUNT];
+	struct table tables[MAP_COUNT];
 	struct space_state state;
 };
 
@@ -25,51 +29,116 @@ struct shadow *shadow_new(void)
 
 void shadow_limit(struct shadow *s, enum map_id map, __u32 entries)
 {
-	s->limit[map] = entries;
+	s->tables[map].limit = entries;
 }
 
-static struct shadow_entry *find(const struct shadow *s, enum map_id map, const void *key,
-				 size_t key_size)
+static unsigned char *key_at(const struct table *t, __u32 i)
 {
-	struct shadow_entry *entry;
+	return t->keys + (size_t)i * t->key_size;
+}
 
-	HASH_FIND(hh, s->entries[map], key, key_size, entry);
-	return entry;
+static __u32 *bucket_of(const struct table *t, const void *key)
+{
+	return &t->bucket[mhash_mix(0, key, t->key_size) & (t->size - 1)];
+}
+
+/* The link that leads to the entry, or the end of its list. NULL: the table is empty. */
+static __u32 *link_to(const struct table *t, const void *key)
+{
+	__u32 *at;
+
+	if (!t->size)
+		return NULL;
+	at = bucket_of(t, key);
+	while (*at != NONE && memcmp(key_at(t, *at), key, t->key_size))
+		at = &t->next[*at];
+	return at;
+}
+
+static int grow(struct table *t)
+{
+	__u32 size = t->size ? t->size * 2 : 64;
+	void *keys = reallocarray(t->keys, size, t->key_size), *values, *next, *bucket;
+
+	if (!keys)
+		return -ENOMEM;
+	t->keys = keys;
+	values = reallocarray(t->values, size, t->value_size);
+	if (!values)
+		return -ENOMEM;
+	t->values = values;
+	next = reallocarray(t->next, size, sizeof(*t->next));
+	if (!next)
+		return -ENOMEM;
+	t->next = next;
+	bucket = reallocarray(t->bucket, size, sizeof(*t->bucket));
+	if (!bucket)
+		return -ENOMEM;
+	t->bucket = bucket;
+	t->size = size;
+	memset(t->bucket, 0xff, size * sizeof(*t->bucket));
+	for (__u32 i = 0; i < t->count; i++) {
+		__u32 *at = bucket_of(t, key_at(t, i));
+
+		t->next[i] = *at;
+		*at = i;
+	}
+	return 0;
 }
 
 int shadow_put(struct shadow *s, enum map_id map, const void *key, size_t key_size,
 	       const void *value, size_t value_size)
 {
-	struct shadow_entry *entry = find(s, map, key, key_size);
+	struct table *t = &s->tables[map];
+	__u32 *at, i;
 
-	if (!entry && s->limit[map] && HASH_COUNT(s->entries[map]) >= s->limit[map])
-		return -E2BIG;
-	if (!entry) {
-		entry = malloc(sizeof(*entry) + key_size + value_size);
-		if (!entry)
+	t->key_size = key_size;
+	t->value_size = value_size;
+	at = link_to(t, key);
+	if (!at || *at == NONE) {
+		if (t->limit && t->count >= t->limit)
+			return -E2BIG;
+		if (t->count == t->size && grow(t))
 			return -ENOMEM;
-		entry->key_size = key_size;
-		memcpy(entry->bytes, key, key_size);
-		HASH_ADD_KEYPTR(hh, s->entries[map], entry->bytes, key_size, entry);
+		i = t->count++;
+		memcpy(key_at(t, i), key, key_size);
+		at = bucket_of(t, key);
+		t->next[i] = *at;
+		*at = i;
 	}
-	memcpy(entry->bytes + key_size, value, value_size);
+	memcpy(t->values + (size_t)*at * value_size, value, value_size);
 	return 0;
 }
 
+/* The last entry takes the place of the one that goes. */
 int shadow_del(struct shadow *s, enum map_id map, const void *key, size_t key_size)
 {
-	struct shadow_entry *entry = find(s, map, key, key_size);
+	struct table *t = &s->tables[map];
+	__u32 *at, i, last;
 
-	if (!entry)
+	t->key_size = key_size;
+	at = link_to(t, key);
+	if (!at || *at == NONE)
 		return -ENOENT;
-	HASH_DEL(s->entries[map], entry);
-	free(entry);
+	i = *at;
+	*at = t->next[i];
+	last = --t->count;
+	if (i == last)
+		return 0;
+	at = link_to(t, key_at(t, last));
+	*at = i;
+	t->next[i] = t->next[last];
+	memcpy(key_at(t, i), key_at(t, last), key_size);
+	memcpy(t->values + (size_t)i * t->value_size, t->values + (size_t)last * t->value_size,
+	       t->value_size);
 	return 0;
 }
 
-bool shadow_has(const struct shadow *s, enum map_id map, const void *key, size_t key_size)
+bool shadow_has(const struct shadow *s, enum map_id map, const void *key)
 {
-	return find(s, map, key, key_size);
+	const __u32 *at = link_to(&s->tables[map], key);
+
+	return at && *at != NONE;
 }
 
 struct space_state *shadow_state(struct shadow *s)
@@ -77,30 +146,22 @@ struct space_state *shadow_state(struct shadow *s)
 	return &s->state;
 }
 
-int shadow_each(const struct shadow *s, enum map_id map,
-		int (*each)(void *ctx, const void *key, const void *value), void *ctx)
+__u32 shadow_entries(const struct shadow *s, enum map_id map, void **keys, void **values)
 {
-	struct shadow_entry *entry, *next;
-	int err;
-
-	HASH_ITER(hh, s->entries[map], entry, next) {
-		err = each(ctx, entry->bytes, entry->bytes + entry->key_size);
-		if (err)
-			return err;
-	}
-	return 0;
+	*keys = s->tables[map].keys;
+	*values = s->tables[map].values;
+	return s->tables[map].count;
 }
 
 void shadow_free(struct shadow *s)
 {
-	struct shadow_entry *entry, *next;
-
 	if (!s)
 		return;
-	for (int map = 0; map < MAP_COUNT; map++)
-		HASH_ITER(hh, s->entries[map], entry, next) {
-			HASH_DEL(s->entries[map], entry);
-			free(entry);
-		}
+	for (int map = 0; map < MAP_COUNT; map++) {
+		free(s->tables[map].keys);
+		free(s->tables[map].values);
+		free(s->tables[map].next);
+		free(s->tables[map].bucket);
+	}
 	free(s);
 }

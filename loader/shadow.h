@@ -22,11 +22,10 @@ void shadow_limit(struct shadow *s, enum map_id map, __u32 entries);
 int shadow_put(struct shadow *s, enum map_id map, const void *key, size_t key_size,
 	       const void *value, size_t value_size);
 int shadow_del(struct shadow *s, enum map_id map, const void *key, size_t key_size);
-bool shadow_has(const struct shadow *s, enum map_id map, const void *key, size_t key_size);
+bool shadow_has(const struct shadow *s, enum map_id map, const void *key);
 /* The space's flags and counts as the tables set them. Owned by *s. */
 struct space_state *shadow_state(struct shadow *s);
-/* Calls `each` for every entry of one map until it returns other than 0, which is returned. */
-int shadow_each(const struct shadow *s, enum map_id map,
-		int (*each)(void *ctx, const void *key, const void *value), void *ctx);
+/* How many entries one map has, and their keys and values, one after the other. Owned by *s. */
+__u32 shadow_entries(const struct shadow *s, enum map_id map, void **keys, void **values);
 
 #endif

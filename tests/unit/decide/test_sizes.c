@@ -327,6 +327,34 @@ static void an_adopted_map_with_no_room_for_both_images_recovers(void **unused)
 	world_close(&w);
 }
 
+/* A daemon died before its first image was whole: the next one's has nothing of it. */
+static void what_a_dead_daemon_began_is_gone(void **unused)
+{
+	struct spd_key key = {.class = CLASS_MAIN, .family = AF_INET, .dst_len = 32};
+	struct spd_value value = {.index = 1};
+	struct world w = {};
+	char path[128];
+	int fd;
+
+	(void)unused;
+	open_with(4, 4);
+	world_open(&w, COOKIE);
+	snprintf(path, sizeof(path), "%s/map/spd", pin);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	key.space = w.slot;
+	key.daddr[0] = htonl(0xc6336409);
+	assert_int_equal(bpf_map_update_elem(fd, &key, &value, BPF_ANY), 0);
+	for (int i = 1; i <= 4; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), -ENOENT);
+	assert_int_equal(reason(&w, 9), REASON_NO_POLICY);
+	assert_int_equal(reason(&w, 4), REASON_POLICY_BLOCK);
+	close(fd);
+	world_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +363,7 @@ int main(void)
 		T(a_first_snapshot_that_does_not_fit_refuses_and_recovers),
 		T(two_spaces_that_do_not_fit_together_refuse_in_the_second),
 		T(sas_that_do_not_fit_refuse_and_recover),
+		T(what_a_dead_daemon_began_is_gone),
 		T(another_size_keeps_every_entry),
 		T(a_size_below_what_is_in_use_is_not_taken),
 		T(an_adopted_map_with_no_room_for_both_images_recovers),
