@@ -54,6 +54,7 @@ doctor() { sagate doctor --json || :; }
 	in_force "deny policy-block" udp 192.0.2.9:9
 	before=$(entries spd)
 	# all the while, what is blocked stays so
+	# shellcheck disable=SC2016 # expanded inside
 	sgk_spawn "$SGK_DIR/poll" bash -c 'while [ ! -e "$1" ]; do "${@:2}"; done' poll "$SGK_DIR/enough" \
 		sh -c 'echo $$ >"$1/cgroup.procs"; exec nsenter --net="/run/netns/$2" -- "$3" udp 192.0.2.9 9' \
 		poll "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "$SGK_WAYS" >"$SGK_DIR/poll.pid"
