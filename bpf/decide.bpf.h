@@ -43,7 +43,6 @@ struct call {
 	struct spd_value
 		policy; /* the one looked at: a copy, its templates are resolved in place */
 	__u32 space;
-	__u32 if_id, link;		  /* of the xfrm interface that routing chooses */
 	bool secured;			  /* an ESP or AH SA was found */
 	bool tunneled;			  /* an SA was found that gives other addresses */
 	__u8 sa_proto;			  /* of the last SA that was found */
@@ -79,16 +78,15 @@ static __always_inline bool tmpl_has_addresses(const struct spd_tmpl *t)
  */
 __noinline int route_tmpl(const struct space_state *st, struct spd_tmpl *t, __u32 space)
 {
-	struct route_value r = {};
-	struct place at = {};
+	union route_question q = {};
 
 	if (!st || !t || !tmpl_has_addresses(t) || !addr_any(t->saddr))
 		return 0;
-	at.space = space;
-	at.family = t->family;
-	__builtin_memcpy(at.addr, t->daddr, sizeof(at.addr));
-	if (route_lookup(st, &at, &r) && !r.none && !r.unknown)
-		__builtin_memcpy(t->saddr, r.saddr, sizeof(t->saddr));
+	q.at.space = space;
+	q.at.family = t->family;
+	__builtin_memcpy(q.at.addr, t->daddr, sizeof(q.at.addr));
+	if (route_lookup(st, &q) && !q.answer.none && !q.answer.unknown)
+		__builtin_memcpy(t->saddr, q.answer.saddr, sizeof(t->saddr));
 	else
 		t->saddr[3] = ~0U;
 	return 0;
@@ -257,43 +255,41 @@ static __always_inline int route_flags(const struct route_value *r)
  */
 __noinline int flow_route(struct call *c, const struct space_state *st)
 {
-	struct route_value r = {};
-	struct place at = {};
+	union route_question q = {};
 	struct flow *f;
 	int marks;
 
 	if (!c || !st)
 		return 0;
 	f = &c->flow;
-	c->if_id = c->link = 0;
-	f->if_id = 0;
+	f->if_id = f->link = 0;
 	if (f->has_saddr == KNOWN_ROUTED) /* a second try: as it came */
 		f->has_saddr = KNOWN_NOT;
 	if (f->has_oif == KNOWN_ROUTED)
 		f->has_oif = KNOWN_NOT;
 	marks = fwmark_bits(st, f->mark);
-	at.space = c->space;
-	at.oif = f->has_oif ? f->oif : 0;
-	at.marks = marks;
-	at.family = f->family;
-	__builtin_memcpy(at.addr, f->daddr, sizeof(at.addr));
-	if (marks < 0 || !route_lookup(st, &at, &r) || r.unknown)
+	q.at.space = c->space;
+	q.at.oif = f->has_oif ? f->oif : 0;
+	q.at.marks = marks;
+	q.at.family = f->family;
+	__builtin_memcpy(q.at.addr, f->daddr, sizeof(q.at.addr));
+	if (marks < 0 || !route_lookup(st, &q) || q.answer.unknown)
 		return 0;
-	if (r.by_source && f->has_saddr)
+	if (q.answer.by_source && f->has_saddr)
 		return 0;
-	if (r.none)
+	if (q.answer.none)
 		return ROUTE_NONE;
-	if (!f->has_oif && r.oif) {
-		f->oif = r.oif;
+	if (!f->has_oif && q.answer.oif) {
+		f->oif = q.answer.oif;
 		f->has_oif = KNOWN_ROUTED;
 	}
 	if (!f->has_saddr) {
-		__builtin_memcpy(f->saddr, r.saddr, sizeof(f->saddr));
+		__builtin_memcpy(f->saddr, q.answer.saddr, sizeof(f->saddr));
 		f->has_saddr = KNOWN_ROUTED;
 	}
-	c->if_id = r.if_id;
-	c->link = r.link;
-	return route_flags(&r);
+	f->if_id = q.answer.if_id;
+	f->link = q.answer.link;
+	return route_flags(&q.answer);
 }
 
 static __always_inline bool verdict_passes(__u8 verdict)
@@ -307,12 +303,10 @@ static __always_inline bool is_stale(const struct call *c, const struct space_st
 }
 
 /* A SUB policy is chosen first; the MAIN one's templates follow (xfrm_expand_policies). */
-__noinline int check_policies(struct call *c, const struct space_state *st)
+static __always_inline __u8 check_policies(struct call *c, const struct space_state *st)
 {
 	__u8 reason, more;
 
-	if (!c || !st)
-		return REASON_FLOW_UNKNOWN;
 	reason = check_class(c, st, CLASS_SUB, &c->decision.sub_index);
 	if (reason_passes(reason)) {
 		more = check_class(c, st, CLASS_MAIN, &c->decision.main_index);
@@ -334,23 +328,26 @@ __noinline int check_policies(struct call *c, const struct space_state *st)
  */
 static __always_inline __u8 check_interface(struct call *c, const struct space_state *st)
 {
-	__u32 oif = c->flow.oif, ports = (__u32)c->flow.sport << 16 | c->flow.dport;
-	__u8 has_oif = c->flow.has_oif, proto = c->flow.proto, reason;
+	__u64 first = (__u64)c->flow.oif << 32 | c->flow.has_oif << 8 | c->flow.proto;
+	__u8 reason;
+
+	/* where nothing stands yet: a program's stack is 512 bytes, with all it calls */
+	c->decision.req_index = (__u32)c->flow.sport << 16 | c->flow.dport;
 
 	if (c->secured) {
 		c->flow.proto = c->sa_proto;
 		c->flow.sport = c->flow.dport = 0;
 	}
 	c->secured = c->tunneled = false;
-	c->flow.if_id = c->if_id;
-	c->flow.oif = c->link;
-	c->flow.has_oif = KNOWN_BOUND;
-	reason = c->if_id ? check_policies(c, st) : REASON_NO_POLICY;
-	c->flow.oif = oif;
-	c->flow.has_oif = has_oif;
-	c->flow.proto = proto;
-	c->flow.sport = ports >> 16;
-	c->flow.dport = ports;
+	c->flow.oif = c->flow.link;
+	c->flow.has_oif = KNOWN_INTERFACE;
+	reason = c->flow.if_id ? check_policies(c, st) : REASON_NO_POLICY;
+	c->flow.oif = first >> 32;
+	c->flow.has_oif = first >> 8;
+	c->flow.proto = first;
+	c->flow.sport = c->decision.req_index >> 16;
+	c->flow.dport = c->decision.req_index;
+	c->decision.req_index = 0;
 	if (reason_passes(reason) && !c->tunneled)
 		return REASON_INTERFACE_NO_POLICY;
 	return reason;

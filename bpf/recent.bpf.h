@@ -147,7 +147,7 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 		f.oif = 0;
 		f.has_oif = KNOWN_NOT;
 	}
-	f.if_id = 0;
+	f.if_id = f.link = 0;
 	place = recent_place(&f);
 	next = place + 1;
 	r = bpf_map_lookup_elem(&recent, &place);

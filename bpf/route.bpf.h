@@ -22,6 +22,12 @@ struct place {
 	__be32 addr[4];
 };
 
+/* A question and its answer in one place: a program's stack is 512 bytes, with all it calls. */
+union route_question {
+	struct place at;
+	struct route_value answer;
+};
+
 /*
  * Which of the marks that routing compares does this one fit otherwise than mark 0 does? Mark 0 has
  * no bit, whatever is compared. -1: not known.
@@ -47,7 +53,7 @@ static __always_inline int fwmark_bits(const struct space_state *st, __u32 mark)
 struct route_walk {
 	const struct route_plens *lens;
 	struct route_key *key;
-	__be32 addr[4];
+	const __be32 *addr;
 	__u32 count;
 	__u32 found;
 };
@@ -64,28 +70,26 @@ static int route_step(__u32 i, struct route_walk *w)
 }
 
 /*
- * What routing answers for an address, into *out; returns 0 when it is not known. A global
+ * What routing answers for q->at, into q->answer; returns 0 when it is not known. A global
  * function, as all that searches here: the verifier walks it once, not once for each path to it,
  * and a key is always on its own stack (Linux 6.1 takes no other memory for one).
  */
-__noinline int route_lookup(const struct space_state *st, const struct place *at,
-			    struct route_value *out)
+__noinline int route_lookup(const struct space_state *st, union route_question *q)
 {
-	struct route_plens_key lens_key = {};
 	const struct route_value *found;
 	struct route_key key = {};
 	struct route_walk w = {};
 
-	if (!st || !at || !out || !st->plens[at->family == AF_INET6])
+	if (!st || !q || !st->plens[q->at.family == AF_INET6])
 		return 0;
-	key.space = lens_key.space = at->space;
-	key.oif = lens_key.oif = at->oif;
-	key.marks = lens_key.marks = at->marks;
-	key.family = lens_key.family = at->family;
-	w.lens = bpf_map_lookup_elem(&route_plens, &lens_key);
+	key.space = q->at.space;
+	key.oif = q->at.oif;
+	key.marks = q->at.marks;
+	key.family = q->at.family;
+	w.lens = bpf_map_lookup_elem(&route_plens, &key);
 	if (!w.lens)
 		return 0;
-	__builtin_memcpy(w.addr, at->addr, sizeof(w.addr));
+	w.addr = q->at.addr;
 	w.count = w.lens->count;
 	w.key = &key;
 	w.found = loop_zero;
@@ -95,8 +99,19 @@ __noinline int route_lookup(const struct space_state *st, const struct place *at
 	found = bpf_map_lookup_elem(&routes, &key);
 	if (!found)
 		return 0;
-	*out = *found;
+	q->answer = *found;
 	return 1;
 }
+
+/* The key of route_plens is the beginning of that of routes, with no length. */
+_Static_assert(__builtin_offsetof(struct route_key, oif) ==
+			       __builtin_offsetof(struct route_plens_key, oif) &&
+		       __builtin_offsetof(struct route_key, marks) ==
+			       __builtin_offsetof(struct route_plens_key, marks) &&
+		       __builtin_offsetof(struct route_key, family) ==
+			       __builtin_offsetof(struct route_plens_key, family) &&
+		       __builtin_offsetof(struct route_key, len) ==
+			       __builtin_offsetof(struct route_plens_key, pad),
+	       "route_lookup() reads one with the other");
 
 #endif

@@ -25,7 +25,7 @@ static __always_inline bool addr_in(const __be32 *a, const __be32 *prefix, __u8 
 /* The device in the flow: see spd_step(). */
 static __always_inline bool on_device(const struct flow *f, __u32 ifindex)
 {
-	return ifindex == f->oif && (f->family == AF_INET || f->has_oif == KNOWN_BOUND);
+	return ifindex == f->oif && keeps_device(f);
 }
 
 /* __xfrm4_selector_match, __xfrm6_selector_match. */
@@ -104,7 +104,7 @@ static __always_inline __u8 sad_lookup(struct sad_walk *w, __u32 space)
 	struct sad_key key = {};
 
 	key.space = space;
-	key.if_id = w->flow->if_id;
+	key.if_id = w->flow->has_oif == KNOWN_INTERFACE ? w->flow->if_id : 0;
 	key.reqid = w->tmpl->reqid;
 	__builtin_memcpy(key.daddr, w->tmpl->daddr, sizeof(key.daddr));
 	key.family = w->tmpl->family;

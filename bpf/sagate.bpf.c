@@ -59,11 +59,10 @@ int gate_sendmsg6(struct bpf_sock_addr *ctx)
 SEC("syscall")
 int ask(struct ask *ctx)
 {
-	struct gate_settings g = ctx->gate;
 	struct call c = {};
 
 	c.flow = ctx->flow;
-	decide(&c, &g);
+	decide(&c, &ctx->gate);
 	ctx->flow = c.flow;
 	ctx->decision = c.decision;
 	return 0;

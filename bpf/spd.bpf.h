@@ -41,16 +41,16 @@ struct spd_walk {
 	struct spd_key *key;
 	__u32 best;  /* priority, … */
 	__u32 index; /* … and these of what was found */
-	__u32 chosen;
+	__u16 sport; /* bits of it that were compared */
+	__u8 count;
+	__u8 chosen;
 	__u8 place;
 	__u8 block;
 	__u8 plain; /* 1: it lets through without a template */
 	__u8 found;
 	__u8 unsure;
 	__u8 tie;
-	__u8 pad;
-	__u16 sport; /* bits of it that were compared */
-	__u32 count;
+	__u16 pad;
 };
 
 static __always_inline void spd_take(struct spd_walk *w, const struct spd_value *v, __u32 i)
@@ -83,6 +83,12 @@ static __always_inline void spd_compare(struct spd_walk *w, const struct spd_val
 		w->tie = 1;
 }
 
+/* Is the device of the flow in what the kernel compares? See spd_step(). */
+static __always_inline bool keeps_device(const struct flow *f)
+{
+	return f->family == AF_INET || f->has_oif == KNOWN_BOUND || f->has_oif == KNOWN_INTERFACE;
+}
+
 /*
  * One shape; returns 1 when no further one can be better. A device is compared with the one that is
  * in the flow: IPv4 routing puts the routed one there (ip_route_output_key_hash_rcu()), IPv6
@@ -98,7 +104,7 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	m = &w->masks->mask[i];
 	if (w->found && m->best > w->best)
 		return 1;
-	if (m->dev && w->flow->family == AF_INET6 && w->flow->has_oif != KNOWN_BOUND)
+	if (m->dev && !keeps_device(w->flow))
 		return 0;
 	if ((m->src_len && !w->flow->has_saddr) || (m->dev && !w->flow->has_oif)) {
 		w->unsure = 1;
@@ -125,9 +131,12 @@ static int spd_step(__u32 i, struct spd_walk *w)
 __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __u32 space,
 			  __u8 class, struct spd_value *out)
 {
-	struct spd_masks_key masks_key = {};
+	/* a program's stack is 512 bytes, with all it calls: one place for both keys, in turn */
+	union {
+		struct spd_masks_key masks;
+		struct spd_key spd;
+	} key = {};
 	const struct spd_value *found;
-	struct spd_key key = {};
 	struct spd_walk w = {};
 	int by_sport;
 
@@ -135,16 +144,20 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 		return SPD_UNSURE;
 	if (!st->masks[class][f->family == AF_INET6])
 		return SPD_NONE;
-	key.space = masks_key.space = space;
-	key.if_id = class == CLASS_REQUIRE ? 0 : f->if_id; /* requirements have none */
-	key.class = masks_key.class = class;
-	key.family = masks_key.family = f->family;
-	w.masks = bpf_map_lookup_elem(&spd_masks, &masks_key);
+	key.masks.space = space;
+	key.masks.class = class;
+	key.masks.family = f->family;
+	w.masks = bpf_map_lookup_elem(&spd_masks, &key.masks);
 	if (!w.masks)
 		return SPD_UNSURE;
+	__builtin_memset(&key, 0, sizeof(key));
+	key.spd.space = space;
+	key.spd.if_id = f->has_oif == KNOWN_INTERFACE ? f->if_id : 0;
+	key.spd.class = class;
+	key.spd.family = f->family;
 	w.count = w.masks->count;
 	w.flow = f;
-	w.key = &key;
+	w.key = &key.spd;
 	/* each read by itself: equal registers would be known to be equal */
 	w.best = loop_zero;
 	w.chosen = loop_zero;
@@ -164,8 +177,8 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 		return SPD_NONE | by_sport;
 	if (w.tie && !w.block)
 		return SPD_TIE | by_sport;
-	spd_key_set(&key, f, &w.masks->mask[w.chosen & (SPD_MASKS_MAX - 1)]);
-	found = bpf_map_lookup_elem(&spd, &key);
+	spd_key_set(&key.spd, f, &w.masks->mask[w.chosen & (SPD_MASKS_MAX - 1)]);
+	found = bpf_map_lookup_elem(&spd, &key.spd);
 	if (!found)
 		return SPD_UNSURE; /* it went meanwhile: the epoch has moved */
 	*out = *found;

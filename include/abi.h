@@ -40,7 +40,12 @@
 #define HEARTBEAT_LATE_NS 5000000000ULL
 
 /* Where a part of a flow comes from. */
-enum known { KNOWN_NOT, KNOWN_BOUND, KNOWN_ROUTED };
+enum known {
+	KNOWN_NOT,
+	KNOWN_BOUND,
+	KNOWN_ROUTED,
+	KNOWN_INTERFACE, /* an xfrm interface's own, while it is looked up there */
+};
 
 /* What one socket call asks about. */
 struct flow {
@@ -56,7 +61,7 @@ struct flow {
 	__u8 proto;
 	__u8 has_saddr; /* enum known: the socket's own, or what routing would choose */
 	__u8 has_oif;	/* enum known */
-	__u32 pad;
+	__u32 link;	/* what that interface itself sends on, 0: any */
 };
 
 /* gate_settings, CGROUP_STORAGE: one entry for each attached cgroup, all zeros at attach. */

@@ -60,6 +60,7 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
 	struct spd_counts spd;
 	struct sad_counts sad;
+	size_t ties;
 
 	spd_count(mirror_spd(s->mirror), &spd);
 	sad_count(mirror_sad(s->mirror), &sad);
@@ -80,6 +81,14 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 			"space %s: %zu selectors have policies of one priority that differ in what "
 			"they do; the protecting one is taken",
 			s->name, spd.ties);
+	ties = spd_ties_across(mirror_spd(s->mirror));
+	if (ties)
+		daemon_check_add(
+			list, "policies", "warn", "give the policies different priorities",
+			"space %s: %zu pairs of policies have one priority and differ, and which "
+			"one the kernel takes is not known; their flows wait (policy-tie) or are "
+			"blocked",
+			s->name, ties);
 	if (acquire)
 		daemon_check_add(list, "ike", "ok", NULL,
 				 "space %s: trigger=acquire: whichever IKE daemon listens is asked",

@@ -6,8 +6,9 @@
  * network namespace change; entries that stay the same are not written again, and every lookup
  * meanwhile gives its old or its new answer (routes_table.h).
  *
- * Exact for a socket without mark, bound device, IP_TOS, IP_UNICAST_IF, IPV6_ADDR_PREFERENCES and
- * the like. Where the answer hangs on more than the destination, the entry says `unknown`:
+ * Exact for a socket with any mark, bound to a device or not (routes_ways.h), without IP_TOS,
+ * IP_UNICAST_IF, IPV6_ADDR_PREFERENCES and the like. Where the answer hangs on more than the
+ * destination, the entry says `unknown`:
  *   - multicast, IPv6 link-local (IP_MULTICAST_IF or the scope choose), IPv4 routes with a TOS;
  *   - below the `to` of rules on uid, protocol, ports or TOS (all of a family without `to`);
  *   - routes with several next hops whose sources differ; with one source and several devices the
@@ -16,9 +17,9 @@
  *     the source.
  * In a local IPv4 prefix (AnyIP) each destination is its own source: the entry is known only where
  * the device has disable_xfrm, which exempts it whatever the source; saddr is 0 then.
- * Rules on marks set space_state.fwmark_rules: hints then hold for mark 0 only.
- * Nothing is told by the kernel, so routes_refresh() is for it: disable_xfrm, IPv6 address labels,
- * sysctls.
+ * Where rules or routes compare the source, `by_source` says that a bound one may change the
+ * device. Nothing is told by the kernel, so routes_refresh() is for it: disable_xfrm, IPv6 address
+ * labels, sysctls.
  */
 #ifndef SAGATE_ROUTES_H
 #define SAGATE_ROUTES_H

@@ -84,6 +84,13 @@ void spd_masks_image(const struct spd *spd, enum spd_class class, __u8 family,
 
 void spd_count(const struct spd *spd, struct spd_counts *counts);
 
+/*
+ * Pairs of policies of one class and priority that a flow could meet both of, that differ, and of
+ * which only one has whole prefixes: the kernel keeps them in different lists, and decide() says
+ * policy-tie. Looks at all policies; gives up counting after a million pairs.
+ */
+size_t spd_ties_across(const struct spd *spd);
+
 /* The key and value a policy has in the map if it is the only one with its masked selector. */
 void spd_make_key(__u32 space, enum spd_class class, const struct policy_info *p,
 		  struct spd_key *key);

@@ -191,6 +191,7 @@ static void random_policy(struct policy_info *p, __u32 index, bool wide)
 
 	memset(p, 0, sizeof(*p));
 	p->index = index;
+	p->unplaced = 1; /* ties by what protects, as the model has them */
 	p->sel.family = random() % 3 ? AF_INET : AF_INET6;
 	random_addr(p->sel.saddr, p->sel.family); /* with host bits: groups of several */
 	random_addr(p->sel.daddr, p->sel.family);
@@ -407,14 +408,18 @@ static void the_protecting_one_wins_a_tie(void **state)
 {
 	static const struct {
 		__u32 priority[2];
-		int action[2], tmpls[2], winner, tie;
+		int action[2], tmpls[2], winner, tie, placed;
 	} rows[] = {
-		{{5, 4}, {0, 0}, {1, 0}, 1, 0}, /* the lower priority, though it allows */
-		{{4, 5}, {0, 1}, {0, 0}, 0, 0},
-		{{4, 4}, {0, 1}, {0, 0}, 1, 1}, /* block before allow */
-		{{4, 4}, {1, 0}, {0, 1}, 0, 1}, /* block before templates */
-		{{4, 4}, {0, 0}, {0, 1}, 1, 1}, /* templates before allow */
-		{{4, 4}, {0, 0}, {1, 1}, 0, 0}, /* the same outcome: the older */
+		{{4, 4}, {0, 1}, {0, 0}, 0, 0, 1}, /* where the kernel's order is known: the older
+						    */
+		{{4, 4}, {1, 0}, {0, 1}, 0, 0, 1},
+		{{5, 4}, {0, 1}, {0, 0}, 1, 0, 1},
+		{{5, 4}, {0, 0}, {1, 0}, 1, 0, 0}, /* the lower priority, though it allows */
+		{{4, 5}, {0, 1}, {0, 0}, 0, 0, 0},
+		{{4, 4}, {0, 1}, {0, 0}, 1, 1, 0}, /* block before allow */
+		{{4, 4}, {1, 0}, {0, 1}, 0, 1, 0}, /* block before templates */
+		{{4, 4}, {0, 0}, {0, 1}, 1, 1, 0}, /* templates before allow */
+		{{4, 4}, {0, 0}, {1, 1}, 0, 0, 0}, /* the same outcome: the older */
 	};
 
 	(void)state;
@@ -426,6 +431,7 @@ static void the_protecting_one_wins_a_tie(void **state)
 		for (int k = 0; k < 2; k++) {
 			p[k] = policy(10 + (__u32)k, rows[i].priority[k], rows[i].action[k],
 				      rows[i].tmpls[k]);
+			p[k].unplaced = !rows[i].placed;
 			assert_int_equal(spd_put(o.spd, CLASS_MAIN, &p[k]), 1);
 		}
 		assert_int_equal(value(&o, &p[0])->index, 10 + (__u32)rows[i].winner);

@@ -2,7 +2,8 @@
 /* needs: tests/unit/routes/hints.c tests/unit/routes/net.c tests/unit/routes/random.c */
 /* needs: tests/unit/routes/sink.c */
 /* needs: loader/routes.c loader/routes_nl.c loader/routes_ask.c loader/routes_view.c */
-/* needs: loader/routes_ways.c loader/routes_table.c loader/routes_gateways.c loader/route_cells.c */
+/* needs: loader/routes_table.c loader/routes_gateways.c loader/route_cells.c */
+/* needs: loader/routes_ways.c */
 /* needs: loader/netns.c loader/error.c loader/log.c */
 /*
  * Source hints against the real kernel, in a network namespace of the test's own (net.h): one case
