@@ -128,6 +128,13 @@ static __always_inline __u64 recent_until(const struct call *c)
 	return bpf_ktime_get_coarse_ns() + end;
 }
 
+/* An answer that stands, of another flow. */
+static __always_inline bool recent_other(const struct recent *r, const struct call *c,
+					 const struct flow *f)
+{
+	return r->epoch == c->epoch && r->space == c->space && !flow_equal(r, f, r->any_sport);
+}
+
 /* Remembers a flow that passed. c->flow has what routing chose: that goes out again. */
 __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 {
@@ -154,8 +161,11 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	other = bpf_map_lookup_elem(&recent, &next);
 	if (!r || !other)
 		return 0;
-	/* another flow is at home here, and its answer stands: the second place */
-	if (r->epoch == c->epoch && r->space == c->space && !flow_equal(r, &f, r->any_sport))
+	/*
+	 * Another flow is at home here, and its answer stands: the second place, or one of the two
+	 * by chance, so that two flows in use end up in both, whatever was there before.
+	 */
+	if (recent_other(r, c, &f) && (!recent_other(other, c, &f) || c->now >> 8 & 1))
 		r = other;
 	until = recent_until(c);
 	if (r->turn & 1)
