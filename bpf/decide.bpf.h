@@ -241,6 +241,7 @@ enum {
 	ROUTE_NOXFRM = 2,
 	ROUTE_LOOPBACK = 4,
 	ROUTE_XFRMI = 8,
+	ROUTE_UNSURE = 16, /* perhaps into an xfrm interface */
 };
 
 static __always_inline int route_flags(const struct route_value *r)
@@ -276,7 +277,7 @@ __noinline int flow_route(struct call *c, const struct space_state *st)
 	if (marks < 0 || !route_lookup(st, &q) || q.answer.unknown)
 		return 0;
 	if (q.answer.by_source && f->has_saddr)
-		return 0;
+		return q.answer.by_source & BY_SOURCE_XFRMI ? ROUTE_UNSURE : 0;
 	if (q.answer.none)
 		return ROUTE_NONE;
 	if (!f->has_oif && q.answer.oif) {
@@ -362,6 +363,8 @@ static __always_inline int decide_policies(struct call *c, const struct space_st
 		return answer_clear(c, st, REASON_DEFAULT_BLOCK, REASON_REQUIRED_NO_POLICY);
 	if (reason_passes(reason) && !c->tunneled && (route & ROUTE_XFRMI))
 		reason = check_interface(c, st);
+	if (reason_passes(reason) && !c->tunneled && (route & ROUTE_UNSURE))
+		reason = REASON_SOURCE_UNKNOWN;
 	if (reason == REASON_SOURCE_UNKNOWN && (route & ROUTE_NONE))
 		/* without a route the kernel refuses, whatever the policies say */
 		return answer_clear(c, st, REASON_NO_ROUTE, REASON_REQUIRED_NO_POLICY);

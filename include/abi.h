@@ -258,6 +258,12 @@ struct route_key {
 	__be32 addr[4]; /* masked */
 };
 
+/* What a socket that is bound to a source may do otherwise. */
+enum by_source {
+	BY_SOURCE_DEVICE = 1, /* leave by another device, or have no route */
+	BY_SOURCE_XFRMI = 2,  /* and one of them is an xfrm interface */
+};
+
 struct route_value {
 	__be32 saddr[4]; /* the source address routing chooses */
 	__u32 oif;	 /* 0: which device is not known, the source is */
@@ -268,7 +274,7 @@ struct route_value {
 	__u32 if_id;  /* of the device, if it is an xfrm interface */
 	__u32 link;   /* what that interface itself sends on, 0: any */
 	__u8 xfrmi;   /* 1: the device is an xfrm interface */
-	__u8 by_source; /* 1: a socket bound to a source may leave by another device */
+	__u8 by_source; /* enum by_source */
 	__u8 pad[2];
 };
 

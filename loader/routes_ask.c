@@ -33,9 +33,11 @@ static void finish(struct route_ask *a)
 	const struct cell_set *all = sources(a);
 	bool compared = a->view->from[a->family == AF_INET6];
 
-	if (compared && all->n > ROUTES_ASK_SOURCES)
-		a->found.by_source = 1;
-	if (compared && !a->found.by_source && a->source < all->n)
+	if (compared && all->n > ROUTES_ASK_SOURCES) {
+		a->found.by_source = BY_SOURCE_DEVICE | BY_SOURCE_XFRMI;
+		compared = false;
+	}
+	if (compared && a->source < all->n)
 		a->step = STEP_FROM;
 	else
 		done(a);
@@ -340,8 +342,13 @@ static void take_source(struct route_ask *a, const struct reply *r)
 /* Does a socket bound to this source leave by the same device? */
 static void take_from(struct route_ask *a, const struct reply *r)
 {
-	if (r->error ? !a->found.none : a->found.none || r->oif != a->found.oif)
-		a->found.by_source = 1;
+	const struct route_link *link = r->error ? NULL : routes_view_link(a->view, r->oif);
+
+	if (r->error ? !a->found.none : a->found.none || r->oif != a->found.oif) {
+		a->found.by_source |= BY_SOURCE_DEVICE;
+		if (a->found.xfrmi || (link && link->xfrmi))
+			a->found.by_source |= BY_SOURCE_XFRMI;
+	}
 	a->source++;
 	finish(a);
 }
