@@ -28,8 +28,9 @@ agreed() {
 }
 
 @test "what explain says is what the kernel does, in 3000 random cases" {
-	run -0 oracle --seed 1 --cases 3000
+	run oracle --seed 9 --cases 3000
 	echo "$output"
+	[ "$status" = 0 ]
 	# nothing of it rests on one kind of answer alone
 	agreed protected protected 100
 	agreed clear clear 500
@@ -41,7 +42,9 @@ agreed() {
 	local seed
 	seed=$(date +%Y%m%d)
 	echo "# seed $seed" >&3
-	run -0 oracle --seed "$seed" --cases 1000
+	run oracle --seed "$seed" --cases 1000
+	echo "$output"
+	[ "$status" = 0 ]
 }
 
 @test "the judge can find fault" {
