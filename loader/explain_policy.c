@@ -5,19 +5,31 @@
 #include "explain_policy.h"
 #include "explain_selector.h"
 #include "flow_json.h"
-#include "spd_group.h"
 #include "xfrm_json.h"
 
 _Static_assert(CLASS_SUB == 0 && CLASS_MAIN == 1, "the first two classes are the kernel's");
 
-bool policy_matches(const struct policy_info *p, const struct flow *flow, const char **failed,
-		    char *text, size_t size)
+/* What is compared in the lookup with this if_id: there the interface's own device is. */
+static struct flow flow_in_lookup(const struct flow *flow, __u32 if_id)
 {
+	struct flow f = *flow;
+
+	if (if_id) {
+		f.oif = f.link;
+		f.has_oif = KNOWN_INTERFACE;
+	}
+	return f;
+}
+
+bool policy_matches(const struct policy_info *p, const struct flow *of, __u32 if_id,
+		    const char **failed, char *text, size_t size)
+{
+	const struct flow in = flow_in_lookup(of, if_id), *flow = &in;
 	enum selector_part part;
 
-	if (p->if_id) {
+	if (p->if_id != if_id) {
 		*failed = "if_id";
-		snprintf(text, size, "if_id 0x%x ≠ 0x0", p->if_id);
+		snprintf(text, size, "if_id 0x%x ≠ 0x%x", p->if_id, if_id);
 		return false;
 	}
 	if ((flow->mark & p->mark_mask) != p->mark) {
@@ -41,6 +53,7 @@ struct considered {
 /* One walk through the table. */
 struct walk {
 	const struct flow *flow;
+	__u32 if_id;			     /* of the lookup that decided */
 	const struct policy_info *chosen[2]; /* by class */
 	struct considered list[POLICIES_CONSIDERED_MAX];
 	size_t count, total;
@@ -48,13 +61,24 @@ struct walk {
 	const struct policy_info *next[2]; /* the best of these */
 };
 
-/* As the kernel takes them, as far as that is to be seen (spd_rank_of). */
+/* Are both in one list of the kernel's, whose order is to be seen? (spd_compare() in bpf/) */
+static bool one_list(const struct policy_info *a, const struct policy_info *b)
+{
+	return spd_place_of(a) != PLACE_UNKNOWN && spd_place_of(a) == spd_place_of(b);
+}
+
+static bool blocks(const struct policy_info *p)
+{
+	return p->action != XFRM_POLICY_ALLOW;
+}
+
+/* As the kernel takes them, as far as that is to be seen. */
 static bool comes_before(const struct policy_info *a, const struct policy_info *b)
 {
 	if (a->priority != b->priority)
 		return a->priority < b->priority;
-	if (spd_rank_of(a) != spd_rank_of(b))
-		return spd_rank_of(a) < spd_rank_of(b);
+	if (!one_list(a, b) && blocks(a) != blocks(b))
+		return blocks(a);
 	return a->index < b->index;
 }
 
@@ -103,7 +127,7 @@ static int consider(void *ctx, enum spd_class class, const struct policy_info *p
 
 	if (class == CLASS_REQUIRE || p == w->chosen[class] || !holds_destination(p, w->flow))
 		return 0;
-	one.matches = policy_matches(p, w->flow, &failed, text, 0);
+	one.matches = policy_matches(p, w->flow, w->if_id, &failed, text, 0);
 	if (one.matches) {
 		w->matching[class]++;
 		if (!w->next[class] || comes_before(p, w->next[class]))
@@ -129,6 +153,10 @@ static const char *passed_over(const struct walk *w, const struct considered *on
 			 "may come first");
 		return "undecided";
 	}
+	if (!chosen && d->reason == REASON_POLICY_TIE) {
+		snprintf(text, size, "undecided: %s", reason_text(d->reason));
+		return "undecided";
+	}
 	if (!chosen) {
 		snprintf(text, size, "not asked: %s", reason_text(d->reason));
 		return "undecided";
@@ -140,8 +168,9 @@ static const char *passed_over(const struct walk *w, const struct considered *on
 		return "priority";
 	}
 	snprintf(text, size, "priority %u as well: %s", one->p->priority,
-		 spd_rank_of(one->p) == spd_rank_of(chosen) ? "the other was found first"
-							    : "the other protects more");
+		 one_list(one->p, chosen)	     ? "the other is older"
+		 : blocks(chosen) && !blocks(one->p) ? "the other blocks"
+						     : "the other does the same");
 	return "tie";
 }
 
@@ -152,7 +181,7 @@ static json_t *considered_json(const struct walk *w, const struct considered *on
 	const char *failed = NULL;
 	char text[200];
 
-	if (policy_matches(one->p, w->flow, &failed, text, sizeof(text)))
+	if (policy_matches(one->p, w->flow, w->if_id, &failed, text, sizeof(text)))
 		failed = passed_over(w, one, d, text, sizeof(text));
 	json_object_set_new(o, "failed", json_string(failed));
 	json_object_set_new(o, "text", json_string(text));
@@ -171,9 +200,13 @@ static void why_chosen(const struct walk *w, enum spd_class class, char *text, s
 	else if (next->priority != p->priority)
 		snprintf(text, size, "%sthe lowest priority of %zu that match (%u < %u)", of_class,
 			 w->matching[class] + 1, p->priority, next->priority);
-	else if (spd_rank_of(next) != spd_rank_of(p))
+	else if (one_list(next, p))
+		snprintf(text, size, "%spriority %u is shared: the oldest of these", of_class,
+			 p->priority);
+	else if (blocks(p) && !blocks(next))
 		snprintf(text, size,
-			 "%spriority %u is shared: of these the one that protects most is assumed",
+			 "%spriority %u is shared, in what order is not known: the one that blocks "
+			 "is assumed",
 			 of_class, p->priority);
 	else
 		snprintf(text, size, "%spriority %u is shared with policies that do no other",
@@ -189,6 +222,9 @@ void policies_explain(const struct spd *spd, const struct flow *flow, const stru
 		w.chosen[CLASS_SUB] = spd_find(spd, CLASS_SUB, d->sub_index);
 	if (d->main_index)
 		w.chosen[CLASS_MAIN] = spd_find(spd, CLASS_MAIN, d->main_index);
+	for (int class = 0; class < 2; class ++)
+		if (w.chosen[class])
+			w.if_id = w.chosen[class]->if_id;
 	spd_each(spd, consider, &w);
 	why->considered = json_array();
 	for (size_t i = 0; i < w.count; i++)

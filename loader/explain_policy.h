@@ -28,10 +28,11 @@ void policies_explain(const struct spd *spd, const struct flow *flow, const stru
 		      struct policies_why *why);
 
 /*
- * Whether the policy matches, as far as the flow is known; if not, `failed` names the first
+ * Whether the policy matches in the lookup with that if_id (0: the first; else the one that an xfrm
+ * interface makes), as far as the flow is known; if not, `failed` names the first
  * condition and `text` has both values ("mark 0x1/0xff ≠ 0x0"), else both are untouched.
  */
-bool policy_matches(const struct policy_info *p, const struct flow *flow, const char **failed,
-		    char *text, size_t size);
+bool policy_matches(const struct policy_info *p, const struct flow *flow, __u32 if_id,
+		    const char **failed, char *text, size_t size);
 
 #endif

@@ -56,9 +56,19 @@ static void port_text(const char *what, __be16 port, __be16 mask, __be16 of_flow
 		snprintf(text, size, "%s %u/0x%04x ≠ %s", what, ntohs(port), ntohs(mask), is);
 }
 
+/* IPv6 routing leaves the device at what the socket is bound to: see spd_step() in bpf/. */
+static bool keeps_device(const struct flow *f)
+{
+	return f->family == AF_INET || f->has_oif == KNOWN_BOUND || f->has_oif == KNOWN_INTERFACE;
+}
+
 static void dev_text(const struct selector_info *sel, const struct flow *f, char *text, size_t size)
 {
-	if (f->oif)
+	if (f->oif && !keeps_device(f))
+		snprintf(text, size,
+			 "dev: index %u, and an IPv6 flow has only the one it is bound to",
+			 sel->ifindex);
+	else if (f->oif)
 		snprintf(text, size, "dev: index %u ≠ %u", sel->ifindex, f->oif);
 	else
 		snprintf(text, size, "dev: index %u, and the flow's is not known", sel->ifindex);
@@ -79,7 +89,7 @@ static enum selector_part outside(const struct selector_info *sel, const struct 
 		return SELECTOR_SPORT;
 	if (sel->proto && sel->proto != f->proto)
 		return SELECTOR_PROTO;
-	if (sel->ifindex && sel->ifindex != f->oif)
+	if (sel->ifindex && (!keeps_device(f) || sel->ifindex != f->oif))
 		return SELECTOR_DEV;
 	return SELECTOR_FITS;
 }

@@ -96,6 +96,12 @@ void spd_make_key(__u32 space, enum spd_class class, const struct policy_info *p
 		  struct spd_key *key);
 void spd_make_value(const struct policy_info *p, struct spd_value *value);
 
+/*
+ * enum spd_place: the kernel's list of policies that it is in (policy_hash_bysel(), with the
+ * thresholds that the kernel begins with). In one list, of one priority, the lower index is older.
+ */
+__u8 spd_place_of(const struct policy_info *p);
+
 /* Whether it is a policy that needs an SA. */
 bool spd_image_requires(const struct spd_value *value);
 

@@ -53,8 +53,7 @@ static bool tunnels(__u8 mode)
 	return mode == XFRM_MODE_TUNNEL || mode == XFRM_MODE_BEET || mode == SAGATE_XFRM_MODE_IPTFS;
 }
 
-/* policy_hash_bysel(), with the thresholds that the kernel begins with. */
-static __u8 place_of(const struct policy_info *p)
+__u8 spd_place_of(const struct policy_info *p)
 {
 	const int whole = p->sel.family == AF_INET ? 32 : 128;
 
@@ -72,7 +71,7 @@ void spd_make_value(const struct policy_info *p, struct spd_value *value)
 	value->block = p->action != XFRM_POLICY_ALLOW;
 	value->trap_block = value->block && p->was_trap;
 	value->tmpl_count = p->tmpl_count;
-	value->place = place_of(p);
+	value->place = spd_place_of(p);
 	for (int i = 0; i < p->tmpl_count && i < TMPLS_MAX; i++) {
 		value->tmpl[i] = p->tmpl[i];
 		if (tunnels(p->tmpl[i].mode))

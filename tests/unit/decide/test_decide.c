@@ -381,6 +381,7 @@ static void test_on_a_tie_the_older_one_wins_where_that_is_known(void **unused)
 	add_tmpl(&exact, XFRM_MODE_TRANSPORT, 8, IPPROTO_ESP);
 	put(&exact);
 	assert_reason(f, POLICY_TIE);
+	spd_del(spd, CLASS_MAIN, exact.index); /* the same one would be a trap that blocks */
 	exact.action = XFRM_POLICY_BLOCK;
 	put(&exact);
 	assert_reason(f, POLICY_BLOCK);
