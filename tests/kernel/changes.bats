@@ -37,12 +37,17 @@ becomes() {
 	spd add dst 192.0.2.3/32 $(tmpl 3)
 	becomes EAGAIN 192.0.2.3
 	becomes ok 192.0.2.2
-	spd update dst 192.0.2.3/32 action block
+	spd delete dst 192.0.2.3/32
+	becomes ok 192.0.2.3
+	spd add dst 192.0.2.3/32 action block
 	becomes EACCES 192.0.2.3
 	spd update dst 192.0.2.3/32 action allow
 	becomes ok 192.0.2.3
 	spd update dst 192.0.2.3/32 action block
 	becomes EACCES 192.0.2.3
+	# shellcheck disable=SC2046 # words
+	spd update dst 192.0.2.3/32 $(tmpl 3)
+	becomes EAGAIN 192.0.2.3
 	spd delete dst 192.0.2.3/32
 	becomes ok 192.0.2.3
 	spd add dst 192.0.2.0/24 action block

@@ -67,12 +67,18 @@ others() { sagate explain "$@" --json | jq -r '.considered[] | "\(.priority) \(.
 	expect EACCES tcp 192.0.2.5 80
 }
 
-@test "on a tie the policy that protects most is taken, and that is said" {
-	spd add dst 192.0.2.5/32 priority 7 action allow
-	spd add dst 192.0.2.4/30 priority 7 action block
+@test "on a tie the older policy is taken, or where that is not known one that blocks, and that is said" {
+	spd add dst 192.0.2.5/32 priority 7 action block
+	spd add dst 192.0.2.4/30 priority 7 action allow
 	in_force "deny policy-block" udp 192.0.2.5:80
-	[[ "$(why udp 192.0.2.5:80)" == "priority 7 is shared: "*"protects most"* ]]
-	[ "$(others udp 192.0.2.5:80)" = "7 192.0.2.5/32: priority 7 as well: the other protects more" ]
+	expect EACCES udp 192.0.2.5 80
+	[ "$(why udp 192.0.2.5:80)" = "priority 7 is shared: the oldest of these" ]
+	[ "$(others udp 192.0.2.5:80)" = "7 192.0.2.4/30: priority 7 as well: the other is older" ]
+	spd delete dst 192.0.2.5/32
+	spd add src 192.0.2.1/32 dst 192.0.2.5/32 priority 7 action block
+	in_force "deny policy-block" udp 192.0.2.5:80
+	[[ "$(why udp 192.0.2.5:80)" == "priority 7 is shared, "*"the one that blocks is assumed" ]]
+	[ "$(others udp 192.0.2.5:80)" = "7 192.0.2.4/30: priority 7 as well: the other blocks" ]
 }
 
 @test "a sub policy comes before the main one, which is told of too" {
@@ -130,11 +136,11 @@ said_not_asked() {
 	spd add src 192.0.2.1/32 dst 192.0.2.5/32 priority 10 action block
 	spd add dst 192.0.2.0/24 priority 20 action allow
 	in_force "deny policy-block" udp 192.0.2.5:80
-	# routing depends on the mark: the source of a marked flow is not known
-	on_a ip rule add fwmark 1 table 100
-	in_force "wait source-unknown" udp 192.0.2.5:80 --mark 1
-	[ "$(others udp 192.0.2.5:80 --mark 1 | sort)" = "10 192.0.2.5/32: src 192.0.2.1/32, and the flow's is not known
+	# routing depends on who asks: the source is not known
+	on_a ip rule add uidrange 5-6 table 100
+	in_force "wait source-unknown" udp 192.0.2.5:80
+	[ "$(others udp 192.0.2.5:80 | sort)" = "10 192.0.2.5/32: src 192.0.2.1/32, and the flow's is not known
 20 192.0.2.0/24: undecided: one that compares what is not known of the flow may come first" ]
-	on_a ip rule del fwmark 1 table 100
-	in_force "deny policy-block" udp 192.0.2.5:80 --mark 1
+	on_a ip rule del uidrange 5-6 table 100
+	in_force "deny policy-block" udp 192.0.2.5:80
 }
