@@ -121,7 +121,7 @@ static __noinline void flow_sendmsg4(struct flow *f, struct bpf_sock_addr *ctx)
 
 	flow_common(f, ctx, AF_INET);
 	f->daddr[0] = ctx->user_ip4;
-	if (!f->daddr[0] && !ctx->user_family && sk->dst_port) {
+	if (!f->daddr[0] && !ctx->user_family && sk->dst_ip4) {
 		f->daddr[0] = sk->dst_ip4;
 		f->dport = sk->dst_port;
 	}
@@ -168,8 +168,7 @@ static __noinline void flow_sendmsg6(struct flow *f, struct bpf_sock_addr *ctx)
 	f->daddr[1] = ctx->user_ip6[1];
 	f->daddr[2] = ctx->user_ip6[2];
 	f->daddr[3] = ctx->user_ip6[3];
-	if (!(f->daddr[0] | f->daddr[1] | f->daddr[2] | f->daddr[3]) && !ctx->user_family &&
-	    sk->dst_port) {
+	if (!(f->daddr[0] | f->daddr[1] | f->daddr[2] | f->daddr[3]) && !ctx->user_family) {
 		f->daddr[0] = sk->dst_ip6[0];
 		f->daddr[1] = sk->dst_ip6[1];
 		f->daddr[2] = sk->dst_ip6[2];

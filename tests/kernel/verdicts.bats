@@ -131,6 +131,12 @@ late_cmsg() {
 	counted "refused=1 events=1 verdicts.wait=1 verdicts.clear=1 reasons.no-policy=1 reasons.no-sa=1" \
 		late_is EAGAIN 2001:db8::6 "$(tmpl6 10)"
 }
+
+@test "connected to port 0, a send with IP_TOS is judged by its peer all the same" {
+	counted "refused=1 events=1 verdicts.wait=1 reasons.no-sa=1 verdicts.clear=1 reasons.udp-port-0=1" \
+		expect EAGAIN udp-cmsg 192.0.2.3 0
+	expect EAGAIN udp-cmsg 2001:db8::3 0
+}
 late_is() { [ "$(late_cmsg "$2" udp-cmsg "$3")" = "$1" ]; }
 
 @test "of two policies the lower priority number is chosen, whatever the prefix" {
