@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <systemd/sd-daemon.h>
 #include <utlist.h>
@@ -378,11 +379,25 @@ static void stop(struct daemon *d)
 	config_free(&d->reloaded);
 }
 
+/* Four descriptors a gate: the soft limit of 1024, meant for select(), is soon used up. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_warning("the limit of descriptors cannot be raised: %s", strerror(errno));
+}
+
 int daemon_run(const struct config *config, const char *path, struct error *e)
 {
 	struct daemon d = {.config = config, .config_path = path, .started = boot_ns()};
-	int err = start(&d, e);
+	int err;
 
+	raise_descriptors();
+	err = start(&d, e);
 	if (!err) {
 		err = sd_event_loop(d.event);
 		if (err < 0)

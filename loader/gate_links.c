@@ -47,14 +47,14 @@ static void link_path(struct bpf *b, const struct gate *gate, int hook, char pat
 
 static int make_one(struct bpf *b, struct gate *gate, int cgroup_fd, int hook, struct error *e)
 {
+	_cleanup_close_ int fd = -1;
 	char path[PIN_PATH_MAX];
-	int fd, err;
+	int err;
 
 	fd = bpf_link_create(bpf_program_fd(b, hook), cgroup_fd, hook_types[hook], NULL);
 	if (fd < 0)
 		return error_set(e, fd, "attach", "gate %s: %s cannot be attached to %s: %s",
 				 gate->name, hook_names[hook], gate->cgroup, strerror(-fd));
-	gate->link[hook] = fd;
 	err = bpf_settings_put(b, gate->cgroup_id, &gate->settings);
 	if (err)
 		return error_set(e, err, "attach", "gate %s: its settings cannot be written: %s",
@@ -63,11 +63,42 @@ static int make_one(struct bpf *b, struct gate *gate, int cgroup_fd, int hook, s
 	if (bpf_obj_pin(fd, path))
 		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
 				 strerror(errno));
+	gate->link[hook] = TAKE_FD(fd);
 	return 0;
+}
+
+static void unset_settings(struct bpf *b, const struct gate *gate)
+{
+	static const struct gate_settings unset;
+
+	/* the storage lives as long as the cgroup: the next gate on it starts from nothing */
+	if (gate->cgroup_id)
+		bpf_settings_put(b, gate->cgroup_id, &unset);
+}
+
+/* Takes back what a failed gate_links_make() made. Links that stood before go on deciding. */
+static void unmake(struct bpf *b, struct gate *gate, const bool made[HOOK_COUNT])
+{
+	char path[PIN_PATH_MAX];
+	bool others = false;
+
+	for (int hook = 0; hook < HOOK_COUNT; hook++) {
+		others |= gate->link[hook] >= 0 && !made[hook];
+		if (!made[hook])
+			continue;
+		link_path(b, gate, hook, path);
+		unlink(path);
+		close(gate->link[hook]);
+		gate->link[hook] = -1;
+	}
+	folder_path(b, gate, path);
+	if (!rmdir(path) && !others) /* empty, so nobody's links are left */
+		unset_settings(b, gate);
 }
 
 int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct error *e)
 {
+	bool made[HOOK_COUNT] = {};
 	char path[PIN_PATH_MAX];
 	int err = 0;
 
@@ -76,10 +107,12 @@ int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct erro
 		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
 				 strerror(errno));
 	for (int hook = 0; hook < HOOK_COUNT && !err; hook++)
-		if (gate->link[hook] < 0)
+		if (gate->link[hook] < 0) {
 			err = make_one(b, gate, cgroup_fd, hook, e);
+			made[hook] = !err;
+		}
 	if (err)
-		gate_links_remove(b, gate);
+		unmake(b, gate, made);
 	return err;
 }
 
@@ -102,12 +135,20 @@ static int adopt_one(struct bpf *b, struct gate *gate, int hook, struct error *e
 
 	link_path(b, gate, hook, path);
 	gate->link[hook] = bpf_obj_get(path);
-	if (gate->link[hook] < 0)
+	if (gate->link[hook] < 0 && errno == ENOENT)
 		return 0; /* made anew below */
+	if (gate->link[hook] < 0)
+		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
+				 strerror(errno));
 	id = link_cgroup(gate->link[hook]);
-	if (!id || (gate->cgroup_id && gate->cgroup_id != id))
+	if (!id)
 		return error_set(e, -ENOENT, "no-such-cgroup", "gate %s: its cgroup is gone",
 				 gate->name);
+	if (gate->cgroup_id && gate->cgroup_id != id)
+		return error_set(e, -EINVAL, "pin",
+				 "gate %s: its links are of two cgroups: "
+				 "remove %s",
+				 gate->name, path);
 	gate->cgroup_id = id;
 	err = bpf_link_update(gate->link[hook], bpf_program_fd(b, hook), NULL);
 	if (err)
@@ -126,12 +167,18 @@ int gate_links_adopt(struct bpf *b, struct gate *gate, struct error *e)
 	if (!err && !gate->cgroup_id)
 		err = error_set(e, -ENOENT, "no-such-cgroup", "gate %s: none of its links is there",
 				gate->name);
+	if (err == -ENOENT) { /* the kernel has detached them: nothing opens */
+		gate_links_remove(b, gate);
+		return err;
+	}
 	if (!err)
 		err = cgroup_path(gate->cgroup_id, gate->cgroup, e);
-	if (!err)
+	if (!err) {
 		err = bpf_settings_get(b, gate->cgroup_id, &gate->settings);
-	if (err == -ENOENT)
-		gate_links_remove(b, gate);
+		if (err)
+			error_set(e, err, "pin", "gate %s: its settings cannot be read: %s",
+				  gate->name, strerror(-err));
+	}
 	if (err) {
 		gate_links_close(gate);
 		return err;
@@ -151,7 +198,6 @@ void gate_links_close(struct gate *gate)
 
 void gate_links_remove(struct bpf *b, struct gate *gate)
 {
-	static const struct gate_settings unset;
 	char path[PIN_PATH_MAX];
 
 	for (int hook = 0; hook < HOOK_COUNT; hook++) {
@@ -161,9 +207,7 @@ void gate_links_remove(struct bpf *b, struct gate *gate)
 	gate_links_close(gate);
 	folder_path(b, gate, path);
 	rmdir(path);
-	/* the storage lives as long as the cgroup: the next gate on it starts from nothing */
-	if (gate->cgroup_id)
-		bpf_settings_put(b, gate->cgroup_id, &unset);
+	unset_settings(b, gate);
 }
 
 bool gate_links_alive(const struct gate *gate)

@@ -7,13 +7,15 @@
 
 /*
  * Attaches the four programs to an open cgroup and pins them; the settings are written as soon as
- * the cgroup has its storage, before the second program is attached. Whole or not at all.
+ * the cgroup has its storage, before the second program is attached. Whole, or what stood before
+ * stands as it did.
  */
 int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct error *e);
 
 /*
  * Opens the pinned links of gate->name and puts this daemon's programs behind them; links that are
- * missing are made. -ENOENT: the cgroup is gone (what was pinned is removed).
+ * missing are made. -ENOENT: the cgroup is gone (what was pinned is removed). Any other error: the
+ * links stay pinned and go on deciding, with the programs they have.
  */
 int gate_links_adopt(struct bpf *b, struct gate *gate, struct error *e);
 

@@ -95,6 +95,21 @@ const char *gate_source_name(enum gate_source source)
 	return names[source];
 }
 
+/* -ENOENT: it is gone. Any other error: its links go on deciding, and it is tried again. */
+static int adopt(struct gates *g, struct gate *gate, struct error *e)
+{
+	int err = gate_links_adopt(g->bpf, gate, e);
+
+	gate->unadopted = err && err != -ENOENT;
+	snprintf(gate->problem, sizeof(gate->problem), "%s%.400s",
+		 err ? "pinned and deciding, but not taken over: " : "", err ? e->message : "");
+	if (err)
+		gate->cgroup_id = gate->settings.cgroup_id = 0;
+	else
+		log_info("gate %s adopted (%s)", gate->name, gate->cgroup);
+	return err;
+}
+
 static int adopt_one(struct gates *g, const char *name)
 {
 	struct gate *gate = gate_new(name);
@@ -105,15 +120,15 @@ static int adopt_one(struct gates *g, const char *name)
 		return -ENOMEM;
 	/* sagate run names its gates so; its cgroup goes when it is empty */
 	gate->source = strncmp(name, "run-", 4) ? GATE_COMMAND : GATE_RUN;
-	err = gate_links_adopt(g->bpf, gate, &e);
-	if (err) {
+	err = adopt(g, gate, &e);
+	if (err)
 		log_warning("gate %s is not adopted: %s", name, e.message);
+	if (err == -ENOENT) {
 		gate_free(gate);
 		return err;
 	}
 	LL_APPEND(g->list, gate);
-	log_info("gate %s adopted (%s)", name, gate->cgroup);
-	return 0;
+	return err;
 }
 
 int gates_adopt(struct gates *g, struct error *e)
@@ -177,10 +192,12 @@ static int attach_cgroup(struct gates *g, struct gate *gate, struct error *e)
 				 gate->cgroup, other->name);
 	gate->cgroup_id = gate->settings.cgroup_id = id;
 	err = gate_links_make(g->bpf, gate, fd, e);
-	if (!err)
+	if (!err) {
 		err = cgroup_path(id, gate->cgroup, e);
+		if (err)
+			gate_links_remove(g->bpf, gate);
+	}
 	if (err) {
-		gate_links_remove(g->bpf, gate);
 		gate->cgroup_id = gate->settings.cgroup_id = 0;
 		return err;
 	}
@@ -227,12 +244,27 @@ static int attach_new(struct gates *g, const char *name, const char *cgroup,
 	return 0;
 }
 
+static void drop(struct gates *g, struct gate *gate)
+{
+	gate_links_remove(g->bpf, gate);
+	LL_DELETE(g->list, gate);
+	gate_free(gate);
+}
+
 int gates_attach(struct gates *g, const char *name, const char *cgroup, enum gate_source source,
 		 const struct gate_settings *settings, struct error *e)
 {
 	struct gate *gate = gates_find(g, name);
 	int err;
 
+	if (gate && gate->unadopted) {
+		err = adopt(g, gate, e);
+		if (err == -ENOENT)
+			drop(g, gate);
+		else if (err)
+			return err;
+		gate = err ? NULL : gate;
+	}
 	if (!gate)
 		return attach_new(g, name, cgroup, source, settings, e);
 	if (!same_cgroup(gate, cgroup)) {
@@ -254,13 +286,6 @@ int gates_attach(struct gates *g, const char *name, const char *cgroup, enum gat
 	gate->source = source;
 	gate->seen = true;
 	return 0;
-}
-
-static void drop(struct gates *g, struct gate *gate)
-{
-	gate_links_remove(g->bpf, gate);
-	LL_DELETE(g->list, gate);
-	gate_free(gate);
 }
 
 int gates_detach(struct gates *g, const char *name, struct error *e)
@@ -329,6 +354,11 @@ static void check_one(struct gates *g, struct gate *gate)
 {
 	struct error e = {};
 
+	if (gate->unadopted) {
+		if (adopt(g, gate, &e) == -ENOENT)
+			drop(g, gate);
+		return;
+	}
 	if (gate->cgroup_id && !gate_links_alive(gate)) {
 		log_notice("gate %s: its cgroup %s is gone", gate->name, gate->cgroup);
 		gate_links_remove(g->bpf, gate);

@@ -32,9 +32,10 @@ struct gate {
 	__u64 cgroup_id;       /* 0: absent */
 	enum gate_source source;
 	bool seen;	      /* by the reload that runs */
+	bool unadopted;	      /* pinned, but it could not be taken over: tried again */
 	int link[HOOK_COUNT]; /* -1: none */
 	struct gate_settings settings;
-	char problem[512]; /* why it is absent; empty: it is attached */
+	char problem[512]; /* why it is absent or not taken over; empty: it is attached */
 };
 
 struct gates;

@@ -191,6 +191,51 @@ reloaded() { [ "$(grep -c "configuration" "$SGK_DIR/log")" -gt "$1" ]; }
 	rmdir "$SGK_CGROUP2$c"
 }
 
+# each_refused N: the gates fd0 … fdN refuse, each for itself.
+each_refused() {
+	local i
+	for ((i = 0; i <= $1; i++)); do
+		[ "$(run_in "/$SGK_GATE-fd$i" udp 192.0.2.4 80)" = EACCES ] ||
+			{ sgk_fail "the gate fd$i lets pass"; return 1; }
+	done
+}
+all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")")" = true ]; }
+
+@test "a daemon that cannot take over all gates leaves them standing, names them, and takes them when it can" {
+	local i c=/$SGK_GATE-fd
+	for i in {0..19}; do
+		mkdir "$SGK_CGROUP2$c$i"
+		sagate attach "$c$i" --name "fd$i" >/dev/null
+	done
+	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	# shellcheck disable=SC2016 # expanded inside
+	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 90; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
+		bash "/run/netns/$SGK_A" "$SAGATE" "$SGK_CONF" >"$SGK_DIR/daemon.pid"
+	sgk_wait 20 sgk_ready
+	grep -q "is not adopted: .*Too many open files" "$SGK_DIR/log"
+	each_refused 19
+	[ "$(sagate show gates --json | jq length)" -ge 21 ]
+	sagate show gates --json | jq -e 'any(.problem != null and (.problem | contains("not taken over")))'
+	# by hand is no way to open one
+	for i in {0..19}; do sagate attach "$c$i" --name "fd$i" || :; done
+	each_refused 19
+	[ "$(find "$SGK_PIN/gate" -name connect4 | wc -l)" = 21 ]
+	# half of them fewer, and there is room for the rest
+	for i in {10..19}; do
+		sagate detach "fd$i" >/dev/null
+		rmdir "$SGK_CGROUP2$c$i"
+	done
+	sgk_wait 10 all_attached
+	each_refused 9
+	for i in {0..9}; do
+		sagate detach "fd$i" >/dev/null
+		rmdir "$SGK_CGROUP2$c$i"
+	done
+	sgk_stop "$SGK_DIR/daemon.pid"
+	sgk_daemon_start
+	expect EACCES udp 192.0.2.4 80
+}
+
 # in_b ADDR: a datagram of the gate's process in the peer's namespace.
 in_b() {
 	# shellcheck disable=SC2016 # expanded inside
