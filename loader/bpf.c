@@ -198,7 +198,11 @@ static int load(struct bpf *b, struct error *e)
 	if (err)
 		return error_set(e, err, "load", "the kernel refuses the BPF programs: %s%s%s",
 				 strerror(-err),
-				 err == -EPERM ? " (CAP_BPF and CAP_NET_ADMIN are needed); " : "; ",
+				 err == -EPERM ? " (CAP_BPF and CAP_NET_ADMIN are needed); "
+				 : err == -EACCES
+					 ? " (CAP_PERFMON is needed, or the verifier does not "
+					   "take them); "
+					 : "; ",
 				 last_warning[0] ? last_warning : "see log-level=debug");
 	b->state = mmap(NULL, sizeof(*b->state) * SPACES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED,
 			bpf_map__fd(b->skel->maps.space_state), 0);

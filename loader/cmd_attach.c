@@ -34,7 +34,7 @@ static int run_attach(struct cli *cli)
 {
 	_cleanup_json_ json_t *settings = cli_settings(cli), *gate = NULL;
 	const char *name = cli_value(cli, "--name"), *cgroup = cli->args[0];
-	char derived[CONFIG_NAME_MAX + 1];
+	char derived[CONFIG_NAME_MAX + 1], mode[32];
 	json_t *args;
 
 	if (!settings)
@@ -62,7 +62,9 @@ static int run_attach(struct cli *cli)
 	render_word(stdout, json_get_text(gate, "state") ?: "attached", 0);
 	printf(" to ");
 	render_word(stdout, json_get_text(gate, "cgroup") ?: cgroup, 0);
-	putchar('\n');
+	printf(", mode ");
+	render_value(gate, "settings.mode", mode, sizeof(mode));
+	puts(mode);
 	return CLI_DONE;
 }
 

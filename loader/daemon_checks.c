@@ -55,6 +55,26 @@ static void check_sizes(json_t *list, struct space *s, const struct spd_counts *
 			s->name);
 }
 
+static int count_long(void *ctx, enum spd_class class, const struct policy_info *p)
+{
+	(void)class;
+	*(size_t *)ctx += p->tmpl_count > TMPLS_MAX;
+	return 0;
+}
+
+/* Policies with more templates than are mirrored. */
+static void check_templates(json_t *list, struct space *s)
+{
+	size_t n = 0;
+
+	spd_each(mirror_spd(s->mirror), count_long, &n);
+	if (n)
+		daemon_check_add(list, "policies", "warn", "use at most two templates",
+				 "space %s: %zu policies have more than %d templates: their flows "
+				 "are refused (template-limit)",
+				 s->name, n, TMPLS_MAX);
+}
+
 static void check_space(json_t *list, struct space *s, bool acquire)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
@@ -75,6 +95,7 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 				 "space %s: %llu entries differed from a dump and were repaired",
 				 s->name, (unsigned long long)stats->differences);
 	check_sizes(list, s, &spd, &sad);
+	check_templates(list, s);
 	if (spd.ties)
 		daemon_check_add(
 			list, "policies", "warn", "give the policies different priorities",

@@ -89,8 +89,9 @@ static int attach_answer(const json_t *args, json_t **result, struct error *e)
 
 	if (!strcmp(name, "refused"))
 		return error_set(e, -ENOENT, "no-such-cgroup", "no cgroup here");
-	*result = json_pack("{s:s,s:O,s:s}", "name", name, "cgroup",
-			    json_object_get(args, "cgroup"), "state", "attached");
+	*result = json_pack("{s:s,s:O,s:s,s:{s:s}}", "name", name, "cgroup",
+			    json_object_get(args, "cgroup"), "state", "attached", "settings",
+			    "mode", "audit");
 	return 0;
 }
 

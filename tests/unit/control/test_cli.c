@@ -94,7 +94,7 @@ static void attach_sends_what_was_asked(void **state)
 	(void)state;
 	r = cli(ARGS("attach", "-s", sock, "--mode=audit", "/x/y", "--set", "stale=open"));
 	EXIT(r, 0);
-	assert_string_equal(r->out, "gate y: attached to /x/y\n");
+	assert_string_equal(r->out, "gate y: attached to /x/y, mode audit\n");
 	last_request(request, sizeof(request));
 	assert_string_equal(request, "{\"args\":{\"cgroup\":\"/x/y\",\"name\":\"y\",\"settings\":{"
 				     "\"mode\":\"audit\",\"stale\":\"open\"},\"transient\":false},"
