@@ -287,7 +287,7 @@ static void policy_key(const struct maps *m, const struct kernel_policy *p, stru
 	key->dst_len = s->prefixlen_d;
 }
 
-/* How much it protects: of one priority the lowest must be in the map. */
+/* How much it protects: of one priority the lowest must be in the map, where no order is seen. */
 static int rank(const struct kernel_policy *p)
 {
 	if (p->info.action != XFRM_POLICY_ALLOW)
@@ -323,14 +323,19 @@ static bool policy_value_fits(const struct kernel_policy *p, const struct spd_va
 	return true;
 }
 
-/* The policy that must be in the map for a masked selector is one of the best of those that share
- * it. Returns whether `i` is the first of them in the dump. */
+/*
+ * The policy that must be in the map for a masked selector is one of the best of those that share
+ * it. Of one priority the older counts where both are known to be in its order, which a dump does
+ * not show: then the map's value has a place, and the oracle is its judge. Returns whether `i` is
+ * the first of them in the dump.
+ */
 static bool compare_policy(struct maps *m, const struct kernel *k, size_t i)
 {
 	const struct kernel_policy *p = &k->policy[i], *best = p, *q;
+	const struct kernel_policy *is = NULL; /* the one that the map has */
 	const struct spd_value *value = NULL;
 	struct spd_key key, other;
-	bool fits = false, first = true;
+	bool fits, first = true;
 
 	policy_key(m, p, &key);
 	for (size_t j = 0; j < m->policy_count; j++)
@@ -346,13 +351,13 @@ static bool compare_policy(struct maps *m, const struct kernel *k, size_t i)
 		    (q->info.priority == best->info.priority && rank(q) < rank(best)))
 			best = q;
 		if (value && value->index == q->info.index)
-			fits = policy_value_fits(q, value) &&
-			       value->priority <= best->info.priority && rank(q) <= rank(best);
+			is = q;
 	}
+	fits = is && policy_value_fits(is, value) && value->priority == best->info.priority &&
+	       (value->place != PLACE_UNKNOWN || rank(is) <= rank(best));
 	if (first && !value)
 		differs(m, "policy index %u: not in the map", p->info.index);
-	else if (first && (!fits || value->priority != best->info.priority ||
-			   value->block != (best->info.action != XFRM_POLICY_ALLOW)))
+	else if (first && !fits)
 		differs(m, "policy index %u: the map has index %u priority %u, or other values",
 			best->info.index, value->index, value->priority);
 	return first;
