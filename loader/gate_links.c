@@ -179,12 +179,14 @@ int gate_links_adopt(struct bpf *b, struct gate *gate, struct error *e)
 			error_set(e, err, "pin", "gate %s: its settings cannot be read: %s",
 				  gate->name, strerror(-err));
 	}
-	if (err) {
-		gate_links_close(gate);
-		return err;
+	if (!err) {
+		cgroup_fd = cgroup_open(gate->cgroup, e);
+		err = cgroup_fd < 0 ? cgroup_fd : gate_links_make(b, gate, cgroup_fd, e);
 	}
-	cgroup_fd = cgroup_open(gate->cgroup, e);
-	return cgroup_fd < 0 ? cgroup_fd : gate_links_make(b, gate, cgroup_fd, e);
+	if (err)
+		gate_links_close(gate);
+	/* a path that is not found is no proof: the kernel's own word comes with the next try */
+	return err == -ENOENT ? -ESTALE : err;
 }
 
 void gate_links_close(struct gate *gate)
