@@ -34,53 +34,89 @@ static __always_inline void spd_key_set(struct spd_key *key, const struct flow *
 	key->mark_mask = m->mark;
 }
 
-/* A search under way. */
+/* What a policy does, … */
+enum spd_kind {
+	KIND_NONE,
+	KIND_PLAIN, /* lets through without a template */
+	KIND_TMPLS,
+	KIND_TIE, /* … or one of several does, which is not known */
+	KIND_BLOCK,
+};
+
+/*
+ * A search under way. Of those with the best priority: the oldest of each of the kernel's two
+ * lists, and one of those whose place is not known (enum spd_place). Its size counts: spd_lookup()
+ * is in the deepest chain of calls.
+ */
 struct spd_walk {
 	const struct flow *flow;
 	const struct spd_masks *masks;
 	struct spd_key *key;
-	__u32 best;  /* priority, … */
-	__u32 index; /* … and these of what was found */
+	__u32 best; /* priority */
+	__u32 exact_index, inexact_index;
 	__u16 sport; /* bits of it that were compared */
 	__u8 count;
-	__u8 chosen;
-	__u8 place;
-	__u8 block;
-	__u8 plain; /* 1: it lets through without a template */
 	__u8 found;
 	__u8 unsure;
-	__u8 tie;
-	__u16 pad;
+	__u8 exact, inexact, unknown;			   /* enum spd_kind */
+	__u8 exact_chosen, inexact_chosen, unknown_chosen; /* which shape */
 };
 
-static __always_inline void spd_take(struct spd_walk *w, const struct spd_value *v, __u32 i)
+/* One whose place is not known beside others: if any blocks, that one. */
+static __always_inline void spd_take_unknown(struct spd_walk *w, __u8 kind, __u32 i)
 {
-	w->best = v->priority;
-	w->index = v->index;
-	w->place = v->place;
-	w->block = v->block;
-	w->plain = !v->block && !v->tmpl_count;
-	w->chosen = i;
-	w->found = 1;
+	if (!w->unknown || kind == KIND_BLOCK) {
+		w->unknown = kind;
+		w->unknown_chosen = i;
+	} else if (w->unknown != KIND_BLOCK && (kind != KIND_PLAIN || w->unknown != KIND_PLAIN)) {
+		w->unknown = KIND_TIE;
+	}
 }
 
-/*
- * One that matches as well as what was found, with the same priority. The older one counts; where
- * that is not known, one that blocks.
- */
-static __always_inline void spd_compare(struct spd_walk *w, const struct spd_value *v, __u32 i)
+/* One that matches, found through shape `i`. */
+static __always_inline void spd_take(struct spd_walk *w, const struct spd_value *v, __u32 i)
 {
-	if (v->place && v->place == w->place) {
-		if (v->index < w->index)
-			spd_take(w, v, i);
+	__u8 kind = v->block ? KIND_BLOCK : v->tmpl_count ? KIND_TMPLS : KIND_PLAIN;
+
+	if (w->found && v->priority > w->best)
 		return;
+	if (!w->found || v->priority < w->best) {
+		w->found = 1;
+		w->best = v->priority;
+		w->exact = w->inexact = w->unknown = KIND_NONE;
 	}
-	if (w->block || (w->plain && !v->block && !v->tmpl_count))
-		return;
-	if (v->block)
-		spd_take(w, v, i);
-	else
-		w->tie = 1;
+	if (v->place == PLACE_EXACT) {
+		if (!w->exact || v->index < w->exact_index) {
+			w->exact = kind;
+			w->exact_index = v->index;
+			w->exact_chosen = i;
+		}
+	} else if (v->place == PLACE_INEXACT) {
+		if (!w->inexact || v->index < w->inexact_index) {
+			w->inexact = kind;
+			w->inexact_index = v->index;
+			w->inexact_chosen = i;
+		}
+	} else {
+		spd_take_unknown(w, kind, i);
+	}
+}
+
+/* The shape of the one that counts: any of those left may be the kernel's. SPD_MASKS_MAX: a tie. */
+static __always_inline __u32 spd_chosen(const struct spd_walk *w)
+{
+	if (w->exact == KIND_BLOCK)
+		return w->exact_chosen;
+	if (w->inexact == KIND_BLOCK)
+		return w->inexact_chosen;
+	if (w->unknown == KIND_BLOCK)
+		return w->unknown_chosen;
+	if (w->unknown == KIND_TIE ||
+	    (w->exact && w->inexact && w->exact + w->inexact > 2 * KIND_PLAIN) ||
+	    (w->exact && w->unknown && w->exact + w->unknown > 2 * KIND_PLAIN) ||
+	    (w->inexact && w->unknown && w->inexact + w->unknown > 2 * KIND_PLAIN))
+		return SPD_MASKS_MAX;
+	return w->exact ? w->exact_chosen : w->inexact ? w->inexact_chosen : w->unknown_chosen;
 }
 
 /* Is the device of the flow in what the kernel compares? See spd_step(). */
@@ -113,14 +149,8 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	w->sport |= m->sport;
 	spd_key_set(w->key, w->flow, m);
 	v = bpf_map_lookup_elem(&spd, w->key);
-	if (!v)
-		return 0;
-	if (!w->found || v->priority < w->best) {
+	if (v)
 		spd_take(w, v, i);
-		w->tie = 0;
-	} else if (v->priority == w->best) {
-		spd_compare(w, v, i);
-	}
 	return 0;
 }
 
@@ -138,6 +168,7 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	} key = {};
 	const struct spd_value *found;
 	struct spd_walk w = {};
+	__u32 chosen;
 	int by_sport;
 
 	if (!f || !st || !out || class >= CLASS_COUNT)
@@ -160,24 +191,29 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	w.key = &key.spd;
 	/* each read by itself: equal registers would be known to be equal */
 	w.best = loop_zero;
-	w.chosen = loop_zero;
-	w.index = loop_zero;
-	w.place = loop_zero;
-	w.block = loop_zero;
-	w.plain = loop_zero;
+	w.exact_index = loop_zero;
+	w.inexact_index = loop_zero;
+	w.sport = loop_zero;
 	w.found = loop_zero;
 	w.unsure = loop_zero;
-	w.sport = loop_zero;
-	w.tie = loop_zero;
+	w.exact = loop_zero;
+	w.inexact = loop_zero;
+	w.unknown = loop_zero;
+	w.exact_chosen = loop_zero;
+	w.inexact_chosen = loop_zero;
+	w.unknown_chosen = loop_zero;
 	bpf_loop(SPD_MASKS_MAX, spd_step, &w, 0);
 	by_sport = w.sport ? SPD_BY_SPORT : 0;
 	if (w.unsure)
 		return SPD_UNSURE | by_sport;
 	if (!w.found)
 		return SPD_NONE | by_sport;
-	if (w.tie && !w.block)
+	chosen = spd_chosen(&w);
+	if (chosen >= SPD_MASKS_MAX)
 		return SPD_TIE | by_sport;
-	spd_key_set(&key.spd, f, &w.masks->mask[w.chosen & (SPD_MASKS_MAX - 1)]);
+	barrier_var(chosen); /* the bound must be seen by the verifier, not only by the compiler */
+	chosen &= SPD_MASKS_MAX - 1;
+	spd_key_set(&key.spd, f, &w.masks->mask[chosen]);
 	found = bpf_map_lookup_elem(&spd, &key.spd);
 	if (!found)
 		return SPD_UNSURE; /* it went meanwhile: the epoch has moved */

@@ -39,12 +39,17 @@ static struct spd_entry *group_find(const struct spd *spd, const struct spd_key 
 	return NULL;
 }
 
-/* Whether `a` comes before `b` in a group. */
-static bool wins(const struct spd_entry *a, const struct spd_entry *b)
+/*
+ * The order of a group but for its first: by priority, then those whose place the index tells as
+ * the kernel has them, then the others by what they protect.
+ */
+static bool before(const struct spd_entry *a, const struct spd_entry *b)
 {
 	if (a->pol.priority != b->pol.priority)
 		return a->pol.priority < b->pol.priority;
-	if (!a->pol.unplaced && !b->pol.unplaced)
+	if (a->pol.unplaced != b->pol.unplaced)
+		return b->pol.unplaced;
+	if (!a->pol.unplaced)
 		return a->pol.index < b->pol.index;
 	if (spd_rank_of(&a->pol) != spd_rank_of(&b->pol))
 		return spd_rank_of(&a->pol) < spd_rank_of(&b->pol);
@@ -119,26 +124,50 @@ static void head_change(struct spd *spd, struct spd_entry *from, struct spd_entr
 	from->stored = from->tie = 0;
 }
 
-/* Takes `e` out of its group's list; returns the first of what remains, or NULL. */
-static struct spd_entry *list_del(struct spd_entry *head, struct spd_entry *e)
+static void list_insert(struct spd_entry **list, struct spd_entry *e)
 {
-	struct spd_entry **at = &head;
+	struct spd_entry **at = list;
 
-	while (*at != e)
-		at = &(*at)->next;
-	*at = e->next;
-	return head;
-}
-
-static struct spd_entry *list_add(struct spd_entry *head, struct spd_entry *e)
-{
-	struct spd_entry **at = &head;
-
-	while (*at && wins(*at, e))
+	while (*at && before(*at, e))
 		at = &(*at)->next;
 	e->next = *at;
 	*at = e;
-	return head;
+}
+
+/*
+ * Of one priority the kernel takes the first whose place is known, or one whose place is not:
+ * which of these, the one that protects.
+ */
+static struct spd_entry *list_choose(struct spd_entry *list)
+{
+	struct spd_entry **at = &list, *e;
+
+	while (*at && !(*at)->pol.unplaced && (*at)->pol.priority == list->pol.priority)
+		at = &(*at)->next;
+	e = *at;
+	if (!e || e == list || e->pol.priority != list->pol.priority ||
+	    spd_rank_of(&e->pol) > spd_rank_of(&list->pol) ||
+	    (spd_rank_of(&e->pol) == spd_rank_of(&list->pol) && e->age > list->age))
+		return list;
+	*at = e->next;
+	e->next = list;
+	return e;
+}
+
+/* Adds `add` to the group's list and takes `del` out, each if not NULL; returns its new first. */
+static struct spd_entry *list_change(struct spd_entry *head, struct spd_entry *add,
+				     struct spd_entry *del)
+{
+	struct spd_entry *list = head->next, **at = &list;
+
+	list_insert(&list, head); /* where it belongs if it were not chosen */
+	if (add)
+		list_insert(&list, add);
+	while (del && *at != del)
+		at = &(*at)->next;
+	if (del)
+		*at = del->next;
+	return list ? list_choose(list) : NULL;
 }
 
 /* The map's value for the group, if it has one. */
@@ -170,9 +199,7 @@ void spd_group_insert(struct spd *spd, struct spd_entry *e, struct spd_entry *ol
 		first = e;
 	} else {
 		was = value_was(head, &value);
-		first = list_add(head, e);
-		if (old)
-			first = list_del(first, old);
+		first = list_change(head, e, old);
 		head_change(spd, head, first);
 		/* The same policy with another priority, or the old first one further down. */
 		spd_heap_replace(first->mask, first, first);
@@ -199,7 +226,7 @@ void spd_group_remove(struct spd *spd, struct spd_entry *e)
 	spd_group_key(spd, e, &key);
 	head = group_find(spd, &key, mhash_mix(0, &key, sizeof(key)));
 	was = value_was(head, &value);
-	first = list_del(head, e);
+	first = list_change(head, NULL, e);
 	if (first) {
 		head_change(spd, head, first);
 		group_store(spd, first, was);

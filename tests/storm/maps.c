@@ -326,13 +326,15 @@ static bool policy_value_fits(const struct kernel_policy *p, const struct spd_va
 /*
  * The policy that must be in the map for a masked selector is one of the best of those that share
  * it. Of one priority the older counts where both are known to be in its order, which a dump does
- * not show: then the map's value has a place, and the oracle is its judge. Returns whether `i` is
- * the first of them in the dump.
+ * not show: then the map's value has a place, and the oracle is its judge. A value without one
+ * protects at least as much as the oldest: if that has a place it may be the kernel's choice.
+ * Returns whether `i` is the first of them in the dump.
  */
 static bool compare_policy(struct maps *m, const struct kernel *k, size_t i)
 {
 	const struct kernel_policy *p = &k->policy[i], *best = p, *q;
 	const struct kernel_policy *is = NULL; /* the one that the map has */
+	const struct kernel_policy *oldest = p;
 	const struct spd_value *value = NULL;
 	struct spd_key key, other;
 	bool fits, first = true;
@@ -350,11 +352,15 @@ static bool compare_policy(struct maps *m, const struct kernel *k, size_t i)
 		if (q->info.priority < best->info.priority ||
 		    (q->info.priority == best->info.priority && rank(q) < rank(best)))
 			best = q;
+		if (q->info.priority < oldest->info.priority ||
+		    (q->info.priority == oldest->info.priority &&
+		     q->info.index < oldest->info.index))
+			oldest = q;
 		if (value && value->index == q->info.index)
 			is = q;
 	}
 	fits = is && policy_value_fits(is, value) && value->priority == best->info.priority &&
-	       (value->place != PLACE_UNKNOWN || rank(is) <= rank(best));
+	       (value->place != PLACE_UNKNOWN || rank(is) <= rank(oldest));
 	if (first && !value)
 		differs(m, "policy index %u: not in the map", p->info.index);
 	else if (first && !fits)

@@ -395,6 +395,29 @@ static void test_on_a_tie_the_older_one_wins_where_that_is_known(void **unused)
 	assert_reason(f, POLICY_TIE);
 }
 
+/* Of the two in one list the older counts, or the third: which is not to be seen. */
+static void test_what_an_older_one_hides_says_nothing_in_a_tie(void **unused)
+{
+	static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+					{1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	struct policy_info p[3] = {policy("192.0.2.1", 32, "192.0.2.2", 32),
+				   policy("192.0.2.1", 32, "192.0.2.2", 32),
+				   policy("0.0.0.0", 0, "192.0.2.0", 24)};
+	struct flow f = flow("192.0.2.2", 80);
+
+	(void)unused;
+	p[1].sel.proto = IPPROTO_TCP;
+	p[1].action = XFRM_POLICY_BLOCK;
+	add_tmpl(&p[2], XFRM_MODE_TRANSPORT, 7, IPPROTO_ESP);
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		for (int k = 0; k < 3; k++)
+			put(&p[orders[i][k]]);
+		assert_reason(f, POLICY_TIE);
+		for (int k = 0; k < 3; k++)
+			spd_del(spd, CLASS_MAIN, p[k].index);
+	}
+}
+
 static void test_the_lowest_priority_wins(void **unused)
 {
 	struct policy_info narrow = policy("0.0.0.0", 0, "192.0.2.2", 32);
@@ -811,6 +834,7 @@ int main(void)
 		T(test_templates_all_but_the_optional_ones_need_an_sa),
 		T(test_the_lowest_priority_wins),
 		T(test_on_a_tie_the_older_one_wins_where_that_is_known),
+		T(test_what_an_older_one_hides_says_nothing_in_a_tie),
 		T(test_selectors),
 		T(test_sub_policies_come_first_and_main_ones_follow),
 		T(test_a_trap_that_blocks_is_waited_for_and_another_block_denies),

@@ -445,6 +445,38 @@ static void the_protecting_one_wins_a_tie(void **state)
 	}
 }
 
+/*
+ * Two whose order is known, the younger of which blocks, and one whose place is not: the kernel
+ * takes the older or the third, in whatever order they came.
+ */
+static void of_a_known_order_only_the_first_counts_in_a_tie(void **state)
+{
+	static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+					{1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		struct policy_info p[3] = {policy(10, 4, 0, 0), policy(11, 4, 1, 0),
+					   policy(12, 4, 0, 1)};
+		struct one o;
+
+		p[2].unplaced = 1;
+		one_new(&o);
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(spd_put(o.spd, CLASS_MAIN, &p[orders[i][k]]), 1);
+		assert_int_equal(value(&o, &p[0])->index, 12);
+		assert_int_equal(o.c.ties, 1);
+		spd_del(o.spd, CLASS_MAIN, 10);
+		assert_int_equal(value(&o, &p[0])->index, 11);
+		spd_put(o.spd, CLASS_MAIN, &p[0]);
+		assert_int_equal(value(&o, &p[0])->index, 12);
+		spd_del(o.spd, CLASS_MAIN, 12);
+		assert_int_equal(value(&o, &p[0])->index, 10);
+		assert_int_equal(o.c.ties, 0);
+		one_free(&o);
+	}
+}
+
 static void only_tunnels_keep_the_template_addresses(void **state)
 {
 	static const struct {
@@ -645,6 +677,7 @@ int main(void)
 		cmocka_unit_test(too_many_masks_are_said_and_made_good),
 		cmocka_unit_test(a_map_that_refuses_now_and_then_is_made_good),
 		cmocka_unit_test(the_protecting_one_wins_a_tie),
+		cmocka_unit_test(of_a_known_order_only_the_first_counts_in_a_tie),
 		cmocka_unit_test(only_tunnels_keep_the_template_addresses),
 		cmocka_unit_test(what_stands_so_already_is_not_written),
 		cmocka_unit_test(an_old_part_of_a_dump_undoes_no_event),
