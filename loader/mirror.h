@@ -47,13 +47,14 @@ struct mirror_stats {
 	uint64_t resyncs;     /* begun because something may have been missed */
 	uint64_t reconciles;  /* begun without cause, by time, or to look at something unknown */
 	uint64_t overruns;    /* ENOBUFS on the event socket */
+	uint64_t dropped;     /* messages thrown away unread, which an overrun had made stale */
 	uint64_t truncated;   /* messages longer than the read buffer */
 	uint64_t interrupted; /* dumps with NLM_F_DUMP_INTR */
 	uint64_t dump_errors; /* dumps that failed and were tried again */
 	uint64_t foreign;     /* messages of senders that are not the kernel */
 	uint64_t unparsable;  /* messages of the kernel that could not be read */
 	uint64_t unknown;     /* message types that this build does not know */
-	uint64_t events;      /* messages read from the event socket */
+	uint64_t events;      /* messages read from the event socket and applied */
 	uint64_t differences; /* found and repaired by comparisons while synced */
 	uint64_t synced_at; /* nanoseconds of CLOCK_BOOTTIME, when the last snapshot ended, 0: never
 			     */

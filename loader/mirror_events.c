@@ -3,6 +3,7 @@
 
 /* Datagrams in one dispatch; an event is one message. */
 #define EVENTS_MAX 64
+#define DROP_MAX   4096 /* of those that are only thrown away */
 
 static bool event_handle(void *ctx, const struct nlmsghdr *msg)
 {
@@ -19,19 +20,32 @@ static bool event_handle(void *ctx, const struct nlmsghdr *msg)
 	return true;
 }
 
+static enum mirror_nl_read read_one(struct mirror *m, int *err)
+{
+	enum mirror_nl_read r;
+
+	if (!m->dropping)
+		return mirror_nl_read(m->events, event_handle, m, err);
+	r = mirror_nl_drop(m->events, err);
+	m->stats.dropped += r == READ_MESSAGES;
+	return r;
+}
+
 bool mirror_events_read(struct mirror *m)
 {
 	int err = 0;
 
-	for (int i = 0; i < EVENTS_MAX; i++) {
-		switch (mirror_nl_read(m->events, event_handle, m, &err)) {
+	for (int i = 0; i < (m->dropping ? DROP_MAX : EVENTS_MAX); i++) {
+		switch (read_one(m, &err)) {
 		case READ_NOTHING:
+			m->dropping = false;
 			return true;
 		case READ_FOREIGN:
 			m->stats.foreign++;
 			break;
 		case READ_OVERRUN:
 			m->stats.overruns++;
+			m->dropping = true;
 			mirror_lost(m);
 			break;
 		case READ_TRUNCATED:

@@ -45,6 +45,7 @@ struct mirror {
 	bool look_soon;	   /* another comparison is wanted */
 	bool look_armed;   /* and the timer is set for it */
 	bool again;	   /* something was lost in this dispatch: begin anew */
+	bool dropping;	   /* the event socket ran over: what it holds is thrown away */
 	bool changed;	   /* in this dispatch */
 };
 
@@ -68,7 +69,8 @@ void mirror_lost(struct mirror *m);
 
 /*
  * Applies what is queued, up to a limit a call. Returns whether the socket was read empty. A loss
- * is noted in m->again; what is still queued is applied all the same.
+ * is noted in m->again. After an overrun what is queued is older than the gap, and the dump that
+ * must follow tells all of it: it is thrown away until the socket was read empty.
  */
 bool mirror_events_read(struct mirror *m);
 

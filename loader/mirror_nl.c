@@ -146,6 +146,27 @@ static enum mirror_nl_read walk(size_t len, bool (*handle)(void *, const struct 
 	return len ? READ_GARBLED : READ_MESSAGES;
 }
 
+/* What errno says of a read. */
+static enum mirror_nl_read read_failed(int *err)
+{
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return READ_NOTHING;
+	if (errno == ENOBUFS)
+		return READ_OVERRUN;
+	*err = -errno;
+	return READ_ERROR;
+}
+
+enum mirror_nl_read mirror_nl_drop(struct nl_sock *sock, int *err)
+{
+	ssize_t n;
+
+	do /* no room for a byte: nothing is copied (netlink_recvmsg) */
+		n = recv(nl_socket_get_fd(sock), NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? read_failed(err) : READ_MESSAGES;
+}
+
 enum mirror_nl_read mirror_nl_read(struct nl_sock *sock,
 				   bool (*handle)(void *ctx, const struct nlmsghdr *msg), void *ctx,
 				   int *err)
@@ -160,14 +181,8 @@ enum mirror_nl_read mirror_nl_read(struct nl_sock *sock,
 	do
 		n = recvmsg(nl_socket_get_fd(sock), &hdr, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return READ_NOTHING;
-	if (n < 0 && errno == ENOBUFS)
-		return READ_OVERRUN;
-	if (n < 0) {
-		*err = -errno;
-		return READ_ERROR;
-	}
+	if (n < 0)
+		return read_failed(err);
 	if (hdr.msg_namelen < sizeof(from) || from.nl_pid != 0)
 		r = READ_FOREIGN;
 	else if (hdr.msg_flags & MSG_TRUNC)

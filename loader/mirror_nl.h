@@ -41,4 +41,10 @@ enum mirror_nl_read mirror_nl_read(struct nl_sock *sock,
 				   bool (*handle)(void *ctx, const struct nlmsghdr *msg), void *ctx,
 				   int *err);
 
+/*
+ * Takes one datagram from the socket without looking at it: READ_MESSAGES, or READ_NOTHING,
+ * READ_OVERRUN, READ_ERROR as above. Costs a tenth of reading it.
+ */
+enum mirror_nl_read mirror_nl_drop(struct nl_sock *sock, int *err);
+
 #endif

@@ -8,7 +8,9 @@
  *   loss is (ENOBUFS), which begins a new snapshot.
  * - After an overrun the kernel drops all events until the queue has been read empty (netlink's
  *   NETLINK_S_CONGESTED), and the queue still holds what came before the gap. Therefore it is read
- *   empty before the mark: an event applied after the mark has none missing behind it.
+ *   empty before the mark: an event applied after the mark has none missing behind it. Nothing of
+ *   what is read so is applied: every change it tells of was made before the dump is asked for. It
+ *   would cost most of the time until the mirror is whole again, for states that may be long gone.
  * - The events of one object come in the order of its changes, so the last one says what it is. An
  *   event may be older than the dump (it waited in the queue) or newer than the part of the dump
  * that is read after it (the kernel fills a part when the one before is read). Neither can be seen;
@@ -21,12 +23,16 @@
  *   xfrm_cfg_mutex, and answers GETDEFAULT only under that mutex: with the answer, the events of
  * all that the dumps may have missed are in the queue. Therefore the last reading before the sweep.
  */
+#include <errno.h>
+
 #include "boot_time.h"
 #include "mirror_internal.h"
 
-#define SOON_USEC   100000ULL
-#define BACKOFF_MIN 10000ULL
-#define BACKOFF_MAX 1000000ULL
+#define SOON_MIN	    10000ULL
+#define SOON_MAX	    100000ULL
+#define BACKOFF_MIN	    10000ULL
+#define BACKOFF_MAX	    1000000ULL
+#define BACKOFF_INTERRUPTED BACKOFF_MIN /* a dump that changes cut short: they may be over */
 
 /* A snapshot from the start; one that runs is given up. */
 static void begin(struct mirror *m)
@@ -54,6 +60,14 @@ static int timer_dispatch(sd_event_source *s, uint64_t usec, void *ctx)
 	return 0;
 }
 
+/* Until another comparison: as long as the last snapshot took, so that they take half the time. */
+static uint64_t soon(const struct mirror *m)
+{
+	uint64_t usec = m->stats.duration / 1000;
+
+	return usec < SOON_MIN ? SOON_MIN : usec > SOON_MAX ? SOON_MAX : usec;
+}
+
 int mirror_snapshot_at(struct mirror *m, uint64_t usec)
 {
 	uint64_t now;
@@ -74,6 +88,10 @@ void mirror_snapshot_retry(struct mirror *m, int err)
 	m->stats.last_error = err;
 	mirror_dump_close(m);
 	m->phase = PHASE_WAIT;
+	if (err == -EINTR) {
+		mirror_snapshot_at(m, BACKOFF_INTERRUPTED);
+		return;
+	}
 	m->backoff = m->backoff ? m->backoff * 2 : BACKOFF_MIN;
 	if (m->backoff > BACKOFF_MAX)
 		m->backoff = BACKOFF_MAX;
@@ -105,7 +123,7 @@ static void finish(struct mirror *m)
 	}
 	m->look_armed = m->look_soon;
 	mirror_snapshot_at(m, mirror_compare_end(m) ? 0
-			      : m->look_soon	    ? SOON_USEC
+			      : m->look_soon	    ? soon(m)
 						    : m->options.reconcile_usec);
 }
 
@@ -140,7 +158,7 @@ void mirror_snapshot_settle(struct mirror *m, bool empty)
 		finish(m);
 	} else if (m->phase == PHASE_IDLE && m->look_soon && !m->look_armed) {
 		m->look_armed = true;
-		mirror_snapshot_at(m, SOON_USEC);
+		mirror_snapshot_at(m, soon(m));
 	}
 	if (!m->changed)
 		return;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
 #include <unistd.h>
 
 #include "fake_sink.h"
-#include "mirror.h"
+#include "mirror_internal.h"
 #include "mirror_nl.h"
 
 #define SPACE 3
@@ -286,6 +287,83 @@ static void an_overrun_makes_it_stale_at_once_and_then_whole_again(void **state)
 	assert_true(w->swept >= 1);
 	assert_int_equal(mirror_stats(w->m)->resyncs, 2);
 	assert_int_equal(w->fake.state.synced, SYNCED);
+	world_free(w);
+}
+
+/* No policy of a burst is in the map. */
+static void none_of_the_burst(struct fake_sink *f)
+{
+	for (__u32 i = 0; i < 250; i++) {
+		struct spd_key key = {.space = SPACE,
+				      .class = CLASS_MAIN,
+				      .family = AF_INET,
+				      .src_len = 32,
+				      .dst_len = 16,
+				      .saddr[0] = htonl(0x0a320000 | i),
+				      .daddr[0] = htonl(0x0a070000)};
+
+		assert_null(fake_get(f, MAP_SPD, &key));
+	}
+}
+
+static void what_an_overrun_left_in_the_queue_is_not_applied_and_what_follows_is(void **state)
+{
+	struct world *w = world_new(&(struct mirror_options){.rcvbuf = 16384});
+	struct spd_counts c;
+
+	(void)state;
+	burst(w, "add", 200, 50);
+	burst(w, "delete", 200, 50);
+	burst(w, "add", 1, 51);
+	w->fake.written = none_of_the_burst;
+	UNTIL(w, w->synced == 2);
+	w->fake.written = NULL;
+	assert_true(mirror_stats(w->m)->dropped > 0);
+	assert_int_equal(equals_dump(w), 2);
+	/* from here on each event counts again */
+	burst(w, "add", 5, 52);
+	quiet(w);
+	spd_count(mirror_spd(w->m), &c);
+	assert_int_equal(c.policies, 7);
+	assert_int_equal(mirror_stats(w->m)->resyncs, 1);
+	world_free(w);
+}
+
+/* Back-off is for errors: changes that cut a dump short may be the last ones. */
+static void dumps_that_were_interrupted_again_and_again_do_not_make_it_slower(void **state)
+{
+	struct world *w = world_new(NULL);
+	double begun;
+
+	(void)state;
+	quiet(w);
+	for (int i = 0; i < 10; i++)
+		mirror_snapshot_retry(w->m, -EINTR);
+	begun = seconds();
+	UNTIL(w, mirror_stats(w->m)->snapshots == 2);
+	assert_true(seconds() - begun < 0.5);
+	world_free(w);
+}
+
+/* What an event leaves open (UPDSA of an SA that is not known) is off by no more than that. */
+static void what_only_a_dump_can_tell_is_asked_for_within_100_ms(void **state)
+{
+	struct world *w = world_new(NULL);
+	double begun, took, best = 100;
+
+	(void)state;
+	quiet(w);
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = mirror_stats(w->m)->snapshots;
+
+		begun = seconds();
+		w->m->look_soon = true;
+		mirror_snapshot_settle(w->m, false);
+		UNTIL(w, mirror_stats(w->m)->snapshots > before);
+		took = seconds() - begun;
+		best = took < best ? took : best;
+	}
+	assert_true(best < 0.09);
 	world_free(w);
 }
 
@@ -564,6 +642,10 @@ int main(void)
 		cmocka_unit_test(every_change_arrives_and_no_resync_is_needed),
 		cmocka_unit_test(a_standing_default_is_in_the_snapshot),
 		cmocka_unit_test(an_overrun_makes_it_stale_at_once_and_then_whole_again),
+		cmocka_unit_test(
+			what_an_overrun_left_in_the_queue_is_not_applied_and_what_follows_is),
+		cmocka_unit_test(dumps_that_were_interrupted_again_and_again_do_not_make_it_slower),
+		cmocka_unit_test(what_only_a_dump_can_tell_is_asked_for_within_100_ms),
 		cmocka_unit_test(a_resync_never_empties_the_map),
 		cmocka_unit_test(a_comparison_repairs_what_was_lost_without_going_stale),
 		cmocka_unit_test(a_comparison_names_each_difference_once_and_repairs_it),
