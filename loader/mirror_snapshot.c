@@ -104,6 +104,7 @@ static void finish(struct mirror *m)
 	size_t swept;
 
 	mirror_found_end(m);
+	m->look_soon |= sad_unsure(m->sad);
 	swept = sad_sweep(m->sad);
 	swept += spd_sweep(m->spd, CLASS_MAIN);
 	swept += spd_sweep(m->spd, CLASS_SUB);

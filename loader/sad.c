@@ -90,6 +90,8 @@ int sad_put(struct sad *sad, const struct sa_info *sa)
 	struct sad_entry *e, *found = entry_find(sad, sa);
 	struct sad_entry *old = found && !found->gone ? found : NULL;
 
+	if (old)
+		old->unsure = 0;
 	if (old && sa_equal(&old->sa, sa)) {
 		old->generation = sad->generation;
 		old->sa.life = sa->life;
@@ -123,13 +125,58 @@ int sad_put(struct sad *sad, const struct sa_info *sa)
 	return 1;
 }
 
+/* What xfrm_state_update() takes from a request for an SA that stands. */
+static void merge_update(struct sa_info *sa, const struct sa_info *request)
+{
+	sa->life.soft_add = request->life.soft_add;
+	sa->life.hard_add = request->life.hard_add;
+	sa->life.soft_use = request->life.soft_use;
+	sa->life.hard_use = request->life.hard_use;
+	sa->life.soft_bytes = request->life.soft_bytes;
+	sa->life.hard_bytes = request->life.hard_bytes;
+	sa->life.soft_packets = request->life.soft_packets;
+	sa->life.hard_packets = request->life.hard_packets;
+	if (request->if_id)
+		sa->if_id = request->if_id;
+}
+
+static bool is_unsure(const struct sad *sad, const struct sad_entry *e)
+{
+	return sad->dumping && e->unsure && !e->gone && e->generation == sad->generation;
+}
+
 int sad_put_dumped(struct sad *sad, const struct sa_info *sa)
 {
 	const struct sad_entry *e = entry_find(sad, sa);
+	struct sa_info merged, request;
 
+	if (e && is_unsure(sad, e) && !sad->flushed[sa->proto]) {
+		sad->unsure--;
+		merged = *sa;
+		request = e->sa;
+		if (e->unsure != SAD_UNSURE_IF_ID)
+			request.if_id = 0;
+		merge_update(&merged, &request);
+		return sad_put(sad, &merged);
+	}
 	if (sad->flushed[sa->proto] || (e && e->generation == sad->generation))
 		return 0;
 	return sad_put(sad, sa);
+}
+
+/*
+ * What of an SA is left open by a request for it (enum sad_unsure). Before the dump that runs has
+ * listed it, what stands may be from before a gap: another SA of the same identity may have taken
+ * its place.
+ */
+static __u8 unsure_after(struct sad *sad, const struct sad_entry *found, const struct sa_info *sa)
+{
+	__u8 was = found && is_unsure(sad, found) ? found->unsure : SAD_SURE;
+
+	if (!sad->dumping || (found && !was && found->generation == sad->generation))
+		return SAD_SURE;
+	sad->unsure += !was;
+	return sa->if_id ? SAD_UNSURE_IF_ID : was ? was : SAD_UNSURE;
 }
 
 int sad_update(struct sad *sad, const struct sa_info *sa)
@@ -138,6 +185,8 @@ int sad_update(struct sad *sad, const struct sa_info *sa)
 	const __u32 mark = sa->mark & sa->mark_mask;
 	const struct sad_entry *e, *found = NULL;
 	struct sa_info merged;
+	__u8 unsure;
+	int r;
 
 	/* __xfrm_state_lookup: the first whose mark lets the request's in. */
 	for (; n; n = mhash_next(n)) {
@@ -148,23 +197,13 @@ int sad_update(struct sad *sad, const struct sa_info *sa)
 			return -EAGAIN;
 		found = e;
 	}
-	if (!found) {
-		int r = sad_put(sad, sa);
-
-		return r >= 0 && sad->dumping ? -EAGAIN : r;
-	}
-	merged = found->sa;
-	merged.life.soft_add = sa->life.soft_add;
-	merged.life.hard_add = sa->life.hard_add;
-	merged.life.soft_use = sa->life.soft_use;
-	merged.life.hard_use = sa->life.hard_use;
-	merged.life.soft_bytes = sa->life.soft_bytes;
-	merged.life.hard_bytes = sa->life.hard_bytes;
-	merged.life.soft_packets = sa->life.soft_packets;
-	merged.life.hard_packets = sa->life.hard_packets;
-	if (sa->if_id)
-		merged.if_id = sa->if_id;
-	return sad_put(sad, &merged);
+	unsure = unsure_after(sad, found, sa);
+	merged = found ? found->sa : *sa;
+	merge_update(&merged, sa);
+	r = sad_put(sad, &merged);
+	if (r >= 0 && unsure)
+		entry_find(sad, &merged)->unsure = unsure;
+	return r;
 }
 
 /* A dump that runs may list an SA that is gone before we ever saw it. */
@@ -268,6 +307,12 @@ void sad_mark(struct sad *sad)
 	forget_gone(sad);
 	sad->generation++;
 	sad->dumping = true;
+	sad->unsure = 0;
+}
+
+bool sad_unsure(const struct sad *sad)
+{
+	return sad->unsure;
 }
 
 size_t sad_sweep(struct sad *sad)

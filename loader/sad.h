@@ -56,10 +56,15 @@ int sad_put(struct sad *sad, const struct sa_info *sa);
  * UPDSA. When the SA stands, the kernel changes only its lifetimes and, if not 0, its if_id
  * (xfrm_state_update; encapsulation and care-of address are not kept here), while the message shows
  * the request: everything else is kept. When it does not, it replaced a larval one and is as the
- * message says. As sad_put(); -EAGAIN: it could not be told which of the two (between mark and
- * sweep), or of several SAs with marks (nothing changed): compare with another dump.
+ * message says. Which of the two it was, and what there is to keep, cannot be told between mark and
+ * sweep of an SA that the dump has not listed yet: when it does, both are put together, and
+ * sad_unsure() tells of those that it did not list. As sad_put(); -EAGAIN: it could not be told
+ * which of several SAs with marks it was (nothing changed): compare with another dump.
  */
 int sad_update(struct sad *sad, const struct sa_info *sa);
+
+/* At the end of a dump: whether SAs may be other than UPDSA told: compare with another one. */
+bool sad_unsure(const struct sad *sad);
 
 /* Returns 1, or 0 when there was none; between mark and sweep -ENOMEM (nothing changed). */
 int sad_del(struct sad *sad, const struct sa_info *sa);

@@ -16,6 +16,12 @@
  * One SA. The usable ones with the same sad_key are a group: a list, first those that are in the
  * map in the order of their slots, then those that are not.
  */
+enum sad_unsure {
+	SAD_SURE,
+	SAD_UNSURE,	  /* only what UPDSA changes is known, without the if_id */
+	SAD_UNSURE_IF_ID, /* and the if_id */
+};
+
 struct sad_entry {
 	struct mhash_node by_id;
 	struct mhash_node by_key; /* in the hash only as the first of its group */
@@ -24,7 +30,8 @@ struct sad_entry {
 	__u32 generation;
 	__u8 slot;
 	__u8 in_group;
-	__u8 gone; /* removed while a dump runs: kept until the sweep */
+	__u8 gone;   /* removed while a dump runs: kept until the sweep */
+	__u8 unsure; /* enum sad_unsure, when its generation is that of the dump that runs */
 	struct sa_info sa;
 };
 
@@ -36,6 +43,7 @@ struct sad {
 	__u32 generation;
 	bool refused; /* the sink refused something since all was last tried */
 	size_t stored, gone;
+	size_t unsure;	   /* so many were, and the dump that runs has not listed them */
 	bool dumping;	   /* between mark and sweep */
 	bool flushed[256]; /* and this protocol was flushed since */
 };

@@ -409,9 +409,68 @@ static void updsa_of_a_standing_sa_changes_only_what_the_kernel_changes(void **s
 	/* While a dump runs, who knows: it is taken as it says and looked at again. */
 	sad_mark(o.sad);
 	u.spi = htonl(3);
-	assert_int_equal(sad_update(o.sad, &u), -EAGAIN);
+	assert_int_equal(sad_update(o.sad, &u), 1);
+	assert_true(sad_unsure(o.sad));
 	sad_sweep(o.sad);
 	assert_non_null(sad_find(o.sad, &u));
+	one_free(&o);
+}
+
+/* After an overrun the first that is heard of an SA may be its UPDSA; the dump has the rest. */
+static void updsa_before_the_dump_lists_the_sa_is_put_together_with_it(void **state)
+{
+	struct sa_info s = sa(1, 600), u = sa(1, 900), v = sa(1, 950);
+	struct one o;
+
+	(void)state;
+	one_new(&o);
+	u.reqid = v.reqid = 99;
+	sad_mark(o.sad);
+	sad_update(o.sad, &u);
+	sad_update(o.sad, &v); /* once more */
+	sad_put_dumped(o.sad, &s);
+	assert_false(sad_unsure(o.sad));
+	assert_int_equal(sad_find(o.sad, &s)->reqid, s.reqid);
+	assert_int_equal(sad_find(o.sad, &s)->life.hard_add, 950);
+	/* listed: from now on it is as events say */
+	sad_put_dumped(o.sad, &u);
+	assert_int_equal(sad_find(o.sad, &s)->reqid, s.reqid);
+	sad_sweep(o.sad);
+	assert_non_null(sad_find(o.sad, &s));
+	/* gone before it is listed: a part that lists it is older */
+	sad_del(o.sad, &s);
+	sad_mark(o.sad);
+	sad_update(o.sad, &u);
+	sad_del(o.sad, &u);
+	sad_put_dumped(o.sad, &s);
+	assert_null(sad_find(o.sad, &s));
+	/* told whole after that: the dump has nothing to add */
+	sad_update(o.sad, &u);
+	sad_put(o.sad, &v);
+	sad_put_dumped(o.sad, &s);
+	assert_int_equal(sad_find(o.sad, &s)->reqid, 99);
+	/* what stood before a gap may be another SA by now: the dump that follows knows */
+	sad_sweep(o.sad);
+	v.if_id = 8;
+	sad_put(o.sad, &v);
+	sad_mark(o.sad);
+	sad_update(o.sad, &u);
+	assert_true(sad_unsure(o.sad));
+	sad_put_dumped(o.sad, &s);
+	assert_false(sad_unsure(o.sad));
+	assert_int_equal(sad_find(o.sad, &s)->reqid, s.reqid);
+	assert_int_equal(sad_find(o.sad, &s)->life.hard_add, 900);
+	assert_int_equal(sad_find(o.sad, &s)->if_id, 0);
+	sad_mark(o.sad);
+	sad_update(o.sad, &v); /* asks for an if_id: an older part of the dump does not have it */
+	sad_put_dumped(o.sad, &s);
+	assert_int_equal(sad_find(o.sad, &s)->if_id, 8);
+	/* of an earlier dump nothing is left */
+	sad_sweep(o.sad);
+	sad_mark(o.sad);
+	assert_false(sad_unsure(o.sad));
+	sad_put_dumped(o.sad, &s);
+	assert_int_equal(sad_find(o.sad, &s)->life.hard_add, 600);
 	one_free(&o);
 }
 
@@ -527,6 +586,7 @@ int main(void)
 		cmocka_unit_test(of_too_many_those_that_live_longest_have_a_slot),
 		cmocka_unit_test(a_deadline_is_of_boottime_and_survives_a_clock_step),
 		cmocka_unit_test(updsa_of_a_standing_sa_changes_only_what_the_kernel_changes),
+		cmocka_unit_test(updsa_before_the_dump_lists_the_sa_is_put_together_with_it),
 		cmocka_unit_test(updsa_finds_an_sa_whose_mark_lets_it_in),
 		cmocka_unit_test(an_old_part_of_a_dump_undoes_no_event),
 		cmocka_unit_test(a_late_expiry_takes_no_newer_sa_of_the_same_identity),
