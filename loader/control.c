@@ -60,7 +60,7 @@ static void answer(struct control *c, struct control_client *client,
 		c->asking = client;
 		r = c->ops->handle(c->ctx, q->command, q->args, &result, &e);
 		c->asking = NULL;
-		if (deferred != c->requests)
+		if (deferred != c->requests || control_client_listing(client))
 			return;
 		if (r < 0) {
 			if (!e.code[0])
@@ -101,6 +101,11 @@ void control_answer(struct control *c, uint64_t request, const json_t *result,
 	reply = json_pack("{s:o}", "result",
 			  result ? json_incref((json_t *)result) : json_object());
 	control_client_reply(i, reply);
+}
+
+void control_answer_list(struct control *c, const struct control_list *list, void *ctx)
+{
+	control_client_list(c->asking, list, ctx);
 }
 
 static void client_request(void *ctx, struct control_client *client, const char *line, size_t len)

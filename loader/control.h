@@ -21,6 +21,7 @@
 #define CONTROL_PATH	    "/run/sagate/control.sock"
 #define CONTROL_CLIENTS_MAX 64
 #define CONTROL_QUEUE_MAX   (1024 * 1024) /* bytes of events queued for one client */
+#define CONTROL_PART_MAX    (32 * 1024)	  /* bytes of a list queued for one client */
 #define CONTROL_TIMEOUT_S   10		  /* for a request to come in, a reply to move on */
 
 struct control;
@@ -30,7 +31,8 @@ struct control_ops {
 	 * Answers one request; `watch` never comes here. 0 with *result a new reference (NULL
 	 * stands for {}), or a negative errno with *e filled. Must not block and must not free
 	 * the control; may publish. `args` is an object, borrowed. What takes its time calls
-	 * control_defer() and answers later: what it returns then is not looked at.
+	 * control_defer() and answers later, what is long control_answer_list(): what it returns
+	 * then is not looked at.
 	 */
 	int (*handle)(void *ctx, const char *command, const json_t *args, json_t **result,
 		      struct error *e);
@@ -60,6 +62,24 @@ uint64_t control_defer(struct control *c);
  */
 void control_answer(struct control *c, uint64_t request, const json_t *result,
 		    const struct error *e);
+
+/* A list that is read entry by entry, as fast as its client reads. */
+struct control_list {
+	/*
+	 * 1 with a new reference in *entry, 0 at the end, or -errno: the client is cut off, for
+	 * what it got cannot be taken back.
+	 */
+	int (*next)(void *ctx, json_t **entry);
+	/* Called once: at the end, or when the client is gone. */
+	void (*free)(void *ctx);
+};
+
+/*
+ * Only from within handle(): answers its request with an array. Entries are asked for when there is
+ * room, CONTROL_PART_MAX bytes of them are queued at most (and the last of them whole), and between
+ * two such parts the loop goes on. Takes `ctx`.
+ */
+void control_answer_list(struct control *c, const struct control_list *list, void *ctx);
 
 /*
  * Queues `event` (an object, borrowed: the caller's reference stays the caller's) for every

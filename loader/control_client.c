@@ -17,7 +17,7 @@ static void update_io(struct control_client *c)
 {
 	uint32_t events = c->eof ? 0 : EPOLLIN;
 
-	if (control_queue_len(&c->out) || c->broken)
+	if (control_queue_len(&c->out) || c->list || c->broken)
 		events |= EPOLLOUT;
 	sd_event_source_set_io_events(c->io, events);
 }
@@ -47,6 +47,68 @@ void control_client_error(struct control_client *c, const struct error *e)
 	_cleanup_json_ json_t *reply = json_error_object(e);
 
 	control_client_reply(c, reply);
+}
+
+static void put_text(struct control_client *c, const char *text, size_t len)
+{
+	if (control_queue_put(&c->out, text, len) < 0)
+		c->broken = true;
+}
+
+void control_client_list(struct control_client *c, const struct control_list *list, void *ctx)
+{
+	static const char begin[] = "{\"result\":[";
+
+	c->input_done = true;
+	c->list = list;
+	c->list_ctx = ctx;
+	put_text(c, begin, sizeof(begin) - 1);
+	restart_timer(c);
+	update_io(c);
+}
+
+static void end_list(struct control_client *c)
+{
+	const struct control_list *list = c->list;
+
+	c->list = NULL;
+	if (list)
+		list->free(c->list_ctx);
+}
+
+/* 1, 0 at the end, or -errno. */
+static int put_entry(struct control_client *c)
+{
+	_cleanup_json_ json_t *entry = NULL;
+	_cleanup_free_ char *text = NULL;
+	int r = c->list->next(c->list_ctx, &entry);
+
+	if (r <= 0)
+		return r;
+	text = json_dumps(entry, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (!text)
+		return -ENOMEM;
+	if (c->listed)
+		put_text(c, ",", 1);
+	c->listed = true;
+	put_text(c, text, strlen(text));
+	return 1;
+}
+
+static void more_of_list(struct control_client *c)
+{
+	static const char end[] = "]}\n";
+	int r = 1;
+
+	while (r > 0 && c->list && !c->broken && control_queue_len(&c->out) < CONTROL_PART_MAX)
+		r = put_entry(c);
+	if (r > 0)
+		return;
+	if (r < 0)
+		c->broken = true;
+	else
+		put_text(c, end, sizeof(end) - 1);
+	end_list(c);
 }
 
 void control_client_defer(struct control_client *c, uint64_t request)
@@ -120,8 +182,11 @@ static int read_input(struct control_client *c)
 /* 0, or -errno when the client is gone. */
 static int send_output(struct control_client *c)
 {
-	long n = control_queue_send(&c->out, c->fd);
+	long n;
 
+	if (c->list)
+		more_of_list(c);
+	n = control_queue_send(&c->out, c->fd);
 	if (n < 0)
 		return n;
 	if (n > 0)
@@ -143,8 +208,8 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	if (r == 0)
 		r = send_output(c);
 	/* One who shut down only his side of the connection still gets his answer. */
-	if (c->eof &&
-	    (revents & EPOLLHUP || (!c->watching && !c->deferred && !control_queue_len(&c->out))))
+	if (c->eof && (revents & EPOLLHUP ||
+		       (!c->watching && !c->deferred && !c->list && !control_queue_len(&c->out))))
 		r = -ECONNRESET;
 	if (r < 0 || c->broken)
 		c->ops->gone(c->ctx, c);
@@ -190,6 +255,7 @@ void control_client_free(struct control_client *c)
 {
 	if (!c)
 		return;
+	end_list(c);
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->timer);
 	cleanup_close(&c->fd);

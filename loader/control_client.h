@@ -11,6 +11,7 @@
 #include "error.h"
 
 struct control_client;
+struct control_list;
 
 struct control_client_ops {
 	/* A whole request line, without its newline. Answers with control_client_reply(). */
@@ -30,7 +31,10 @@ struct control_client {
 	bool input_done; /* the one request was taken: what follows is thrown away */
 	bool eof;	 /* the client sends nothing more; it may still read */
 	bool watching;
-	bool broken;	   /* cut off at the next turn of the loop */
+	bool broken;			 /* cut off at the next turn of the loop */
+	const struct control_list *list; /* what is answered with one by one; NULL: nothing */
+	void *list_ctx;
+	bool listed;	   /* and one was */
 	uint64_t deferred; /* number of its request, which is answered later; 0: none */
 	struct control_queue out;
 	struct control_client *prev, *next;
@@ -44,6 +48,12 @@ void control_client_free(struct control_client *c);
 /* Queues one reply line; without memory the client is cut off without an answer. */
 void control_client_reply(struct control_client *c, const json_t *reply);
 void control_client_error(struct control_client *c, const struct error *e);
+/* The reply is a list, see control_answer_list(). */
+void control_client_list(struct control_client *c, const struct control_list *list, void *ctx);
+static inline bool control_client_listing(const struct control_client *c)
+{
+	return c->list;
+}
 /* The reply comes later (c->deferred is 0 again): until then the client has no timeout. */
 void control_client_defer(struct control_client *c, uint64_t request);
 /* From now on the client gets events, and has no timeout. */

@@ -10,7 +10,6 @@
 #include "daemon_internal.h"
 #include "flow_json.h"
 #include "json_util.h"
-#include "xfrm_json.h"
 
 /* A daemon that is not ready for so long has a problem, which status tells. */
 #define STARTING_NS 10000000000ULL
@@ -225,38 +224,35 @@ static int do_status(struct daemon *d, json_t **result)
 	return 0;
 }
 
-static json_t *show_space(struct space *s, const char *what)
-{
-	if (!strcmp(what, "spd"))
-		return spd_to_json(mirror_spd(s->mirror));
-	if (!strcmp(what, "sad"))
-		return sad_to_json(mirror_sad(s->mirror));
-	return requirements_to_json(s->requirements, s->name);
-}
-
-/* Lists of one space, or of all one after the other, each entry with its space's name. */
-static int show_spaces(struct daemon *d, const char *what, const char *name, json_t **result,
-		       struct error *e)
+/* Requirements of one space, or of all one after the other. */
+static json_t *show_requirements(struct daemon *d, const char *name)
 {
 	json_t *list = json_array(), *part, *entry;
 	struct space *s;
 	size_t i;
 
-	if (name && !daemon_space(d, name)) {
-		json_decref(list);
-		return error_set(e, -ENOENT, "no-such-space",
-				 "space %s: there is none (sagate show spaces)", name);
-	}
 	LL_FOREACH(d->spaces, s) {
 		if (name && strcmp(s->name, name))
 			continue;
-		part = show_space(s, what);
+		part = requirements_to_json(s->requirements, s->name);
 		json_array_foreach(part, i, entry)
 			json_object_set_new(entry, "space", json_string(s->name));
 		json_array_extend(list, part);
 		json_decref(part);
 	}
-	*result = list;
+	return list;
+}
+
+/* Lists that --space narrows. */
+static int show_of_space(struct daemon *d, const char *what, const char *name, json_t **result,
+			 struct error *e)
+{
+	if (name && !daemon_space(d, name))
+		return error_set(e, -ENOENT, "no-such-space",
+				 "space %s: there is none (sagate show spaces)", name);
+	if (strcmp(what, "requirements"))
+		return daemon_show_entries(d, !strcmp(what, "sad"), name, e);
+	*result = show_requirements(d, name);
 	return 0;
 }
 
@@ -273,7 +269,7 @@ static int do_show(struct daemon *d, const json_t *args, json_t **result, struct
 	else if (!strcmp(what, "negotiations"))
 		*result = negotiations_to_json(d->negotiations);
 	else if (!strcmp(what, "spd") || !strcmp(what, "sad") || !strcmp(what, "requirements"))
-		return show_spaces(d, what, json_get_text(args, "space"), result, e);
+		return show_of_space(d, what, json_get_text(args, "space"), result, e);
 	else
 		return error_set(e, -EINVAL, "bad-request", "show %s: there is no such thing",
 				 what);

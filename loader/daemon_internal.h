@@ -54,6 +54,8 @@ json_t *gate_to_json(const struct daemon *d, const struct gate *gate);
 
 /* Control commands. */
 extern const struct control_ops daemon_control_ops;
+/* Answers the request that is being handled with the SAs or policies of a space, NULL: of all. */
+int daemon_show_entries(struct daemon *d, bool sad, const char *name, struct error *e);
 int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct error *e);
 /*
  * Answers the request that is being handled, later: first every space's mirror is compared with the

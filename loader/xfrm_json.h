@@ -11,12 +11,7 @@
 #include "sad.h"
 #include "spd.h"
 
-/* "show spd": every policy of the kernel (not the requirements), in the order it is looked up. */
-json_t *spd_to_json(const struct spd *spd);
-/* "show sad": every SA, by destination and SPI. */
-json_t *sad_to_json(const struct sad *sad);
-
-/* One entry of these arrays. */
+/* An entry of "show spd" and of "show sad". */
 json_t *policy_to_json(const struct policy_info *p);
 json_t *sa_to_json(const struct sad *sad, const struct sa_info *sa);
 

@@ -32,7 +32,30 @@ struct server {
 	struct control *control;
 	unsigned int calls;
 	uint64_t deferred; /* the request that is answered later */
+	unsigned int entries,
+		fails_at; /* of a list: so many, and when it fails instead; 0: never */
+	unsigned int asked, freed;
 };
+
+static int next_entry(void *ctx, json_t **entry)
+{
+	struct server *s = ctx;
+
+	assert_int_equal(s->freed, 0);
+	if (s->fails_at && s->asked == s->fails_at)
+		return -ENOMEM;
+	if (s->asked == s->entries)
+		return 0;
+	*entry = json_integer(s->asked++);
+	return 1;
+}
+
+static void free_list(void *ctx)
+{
+	((struct server *)ctx)->freed++;
+}
+
+static const struct control_list list = {.next = next_entry, .free = free_list};
 
 static int handle(void *ctx, const char *command, const json_t *args, json_t **result,
 		  struct error *e)
@@ -52,6 +75,9 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 		*result = json_string(text);
 	} else if (!strcmp(command, "later")) {
 		s->deferred = control_defer(s->control);
+	} else if (!strcmp(command, "list")) {
+		s->asked = s->freed = 0;
+		control_answer_list(s->control, &list, s);
 	} else if (!strcmp(command, "echo")) {
 		*result = json_deep_copy(args);
 	} else if (!strcmp(command, "publish")) {
@@ -334,6 +360,73 @@ static void a_large_answer_arrives_whole(void **state)
 	assert_int_equal(strlen(buf), BIG + strlen("{\"result\":\"\"}"));
 	close(fd);
 	free(buf);
+}
+
+/* Asks for a list of so many entries; the client does not read yet. */
+static int ask_for_list(struct server *s, unsigned int entries, unsigned int fails_at)
+{
+	int fd = dial(s);
+
+	s->entries = entries;
+	s->fails_at = fails_at;
+	assert_true(say(s, fd, "{\"command\":\"list\"}\n", 19));
+	for (int i = 0; i < 20; i++)
+		turn(s);
+	return fd;
+}
+
+static void a_list_is_one_document_of_all_its_entries(void **state)
+{
+	static const unsigned int counts[] = {0, 1, 2, 300000};
+	_cleanup_free_ char *buf = malloc(BIG);
+	struct server *s = *state;
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		_cleanup_json_ json_t *answer = NULL;
+		int fd = ask_for_list(s, counts[i], 0);
+
+		if (i % 2)
+			shutdown(fd, SHUT_WR);
+		assert_int_equal(hear(s, fd, buf, BIG, 60), 1);
+		answer = json_loads(buf, 0, NULL);
+		assert_int_equal(json_array_size(json_object_get(answer, "result")), counts[i]);
+		assert_int_equal(s->freed, 1);
+		close(fd);
+		turn(s);
+	}
+}
+
+/* Who does not read holds up nobody, and no more of the list is made than fits into its queue. */
+static void a_list_waits_for_its_reader_and_is_freed_with_it(void **state)
+{
+	_cleanup_free_ char *buf = malloc(BIG);
+	struct server *s = *state;
+	unsigned int made;
+	int fd = ask_for_list(s, 1000000, 0);
+
+	made = s->asked;
+	assert_in_range(made, 1, 150000); /* 7 bytes each: a part, and the socket's buffer */
+	for (int i = 0; i < 20; i++)
+		turn(s);
+	assert_int_equal(s->asked, made);
+	ask(s, "{\"command\":\"echo\"}\n", "{\"result\":{}}");
+	assert_int_equal(s->freed, 0);
+	close(fd);
+	for (int i = 0; i < 20; i++)
+		turn(s);
+	assert_int_equal(s->freed, 1);
+	/* what cannot go on is cut off, and not taken for whole */
+	fd = ask_for_list(s, 1000, 500);
+	assert_int_equal(hear(s, fd, buf, BIG, 10), 0);
+	assert_null(json_loads(buf, 0, NULL));
+	assert_int_equal(s->freed, 1);
+	close(fd);
+	/* and the server's own end frees it, too */
+	fd = ask_for_list(s, 1000000, 0);
+	control_free(s->control);
+	s->control = NULL;
+	assert_int_equal(s->freed, 1);
+	close(fd);
 }
 
 static int start_watch(struct server *s)
@@ -663,6 +756,8 @@ int main(void)
 		T(a_line_of_a_megabyte_is_refused_without_keeping_it),
 		T(the_limit_of_a_line_is_exact),
 		T(a_large_answer_arrives_whole),
+		T(a_list_is_one_document_of_all_its_entries),
+		T(a_list_waits_for_its_reader_and_is_freed_with_it),
 		T(idle_and_stalled_clients_are_cut_off),
 		T(watchers_get_events_until_they_leave),
 		T(a_slow_watcher_is_told_what_it_lost),
