@@ -37,7 +37,8 @@ void routes_ways_init(struct routes_ways *ways, uint32_t space, const struct map
 	routes_ways_get(ways, 0, 0);
 }
 
-uint16_t routes_ways_marks(const struct routes_view *view, uint32_t mark)
+/* As decide() reads it: which of the view's marks fit otherwise than mark 0 does (route.bpf.h). */
+static uint16_t marks_that_fit(const struct routes_view *view, uint32_t mark)
 {
 	uint16_t bits = 0;
 
@@ -59,7 +60,7 @@ struct kinds {
 static void add_kind(struct kinds *k, uint32_t mark)
 {
 	for (size_t i = 0; i < k->n; i++)
-		if (routes_ways_marks(k->view, k->marks[i]) == routes_ways_marks(k->view, mark))
+		if (marks_that_fit(k->view, k->marks[i]) == marks_that_fit(k->view, mark))
 			return;
 	if (k->n < ROUTES_MARKS_MAX)
 		k->marks[k->n++] = mark;
@@ -90,7 +91,7 @@ static void want(struct routes_ways *ways, const struct routes_view *view, uint3
 
 	if (!*left)
 		return;
-	way = routes_ways_get(ways, oif, routes_ways_marks(view, mark));
+	way = routes_ways_get(ways, oif, marks_that_fit(view, mark));
 	if (!way)
 		return;
 	way->mark = mark;

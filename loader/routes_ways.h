@@ -38,7 +38,4 @@ struct routes_way *routes_ways_get(struct routes_ways *ways, uint32_t oif, uint1
 void routes_ways_choose(struct routes_ways *ways, const struct routes_view *view, size_t max);
 void routes_ways_clear(struct routes_ways *ways);
 
-/* As decide() reads it: which of the view's marks fit otherwise than mark 0 does (route.bpf.h). */
-uint16_t routes_ways_marks(const struct routes_view *view, uint32_t mark);
-
 #endif
