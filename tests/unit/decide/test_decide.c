@@ -23,11 +23,9 @@
 #include <cmocka.h>
 
 #include "boot_time.h"
-#include "bpf.h"
-#include "sad.h"
-#include "spd.h"
+#include "here.h"
 
-enum { COOKIE = 0x5a6a7e, HERE_DEV = 7 };
+enum { COOKIE = 0x5a6a7e };
 
 static struct bpf *bpf;
 static struct map_sink sink;
@@ -42,69 +40,30 @@ static const char *const reasons[] = {
 #undef X
 };
 
-static void addr(const char *text, __be32 out[4])
-{
-	memset(out, 0, 16);
-	if (strchr(text, ':'))
-		assert_int_equal(inet_pton(AF_INET6, text, out), 1);
-	else
-		assert_int_equal(inet_pton(AF_INET, text, out), 1);
-}
-
 static struct space_state *state(void)
 {
 	return sink.state(sink.ctx, slot);
 }
 
-/* One hint for everything: routed through HERE_DEV with that source. */
-static void route_all(const char *source, __u8 family, bool none)
-{
-	struct route_plens_key lens_key = {.space = slot, .family = family};
-	struct route_key key = {.space = slot, .family = family};
-	struct route_plens lens = {.count = 1};
-	struct route_value value = {.oif = HERE_DEV, .none = none};
-
-	if (!none)
-		addr(source, value.saddr);
-	assert_int_equal(sink.put(sink.ctx, slot, MAP_ROUTES, &key, &value), 0);
-	assert_int_equal(sink.put(sink.ctx, slot, MAP_ROUTE_PLENS, &lens_key, &lens), 0);
-	state()->plens[family == AF_INET6] = 1;
-}
-
 static int start(void **unused)
 {
-	struct error e = {};
-
 	(void)unused;
-	snprintf(pin, sizeof(pin), "/sys/fs/bpf/sagate-unit-%d", getpid());
-	if (bpf_open(pin, NULL, &bpf, &e)) {
-		fprintf(stderr, "%s\n", e.message);
-		return -1;
-	}
-	bpf_sink(bpf, &sink);
-	return 0;
+	here_pin("unit", pin);
+	return here_open(pin, NULL, &bpf, &sink);
 }
 
 static int stop(void **unused)
 {
-	char command[128];
-
 	(void)unused;
-	bpf_close(bpf);
-	snprintf(command, sizeof(command), "rm -rf %s", pin);
-	return system(command);
+	return here_close(bpf, pin);
 }
 
 static int setup(void **unused)
 {
 	(void)unused;
-	if (bpf_space_open(bpf, COOKIE, &slot))
+	if (here_space(bpf, &sink, COOKIE, &slot, &spd, &sad))
 		return -1;
-	spd = spd_new(slot, &sink);
-	sad = sad_new(slot, &sink);
-	route_all("192.0.2.1", AF_INET, false);
-	route_all("2001:db8::1", AF_INET6, false);
-	state()->synced = SYNCED;
+	here_route(&sink, slot, "2001:db8::1", AF_INET6);
 	return bpf_space_commit(bpf, slot, COOKIE);
 }
 
@@ -123,8 +82,8 @@ static struct policy_info policy(const char *src, __u8 src_len, const char *dst,
 	struct policy_info p = {.index = index += 8, .priority = 1000};
 
 	p.sel.family = strchr(dst, ':') ? AF_INET6 : AF_INET;
-	addr(src, p.sel.saddr);
-	addr(dst, p.sel.daddr);
+	here_addr(src, p.sel.saddr);
+	here_addr(dst, p.sel.daddr);
 	p.sel.src_len = src_len;
 	p.sel.dst_len = dst_len;
 	return p;
@@ -161,8 +120,8 @@ static struct sa_info sa(void)
 		.pcpu = SAGATE_PCPU_ANY,
 	};
 
-	addr("192.0.2.1", s.saddr);
-	addr("192.0.2.2", s.daddr);
+	here_addr("192.0.2.1", s.saddr);
+	here_addr("192.0.2.2", s.daddr);
 	s.life.hard_bytes = s.life.soft_bytes = XFRM_INF;
 	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
 	return s;
@@ -173,7 +132,7 @@ static struct flow flow(const char *dst, __u16 port)
 	struct flow f = {.netns = COOKIE, .proto = IPPROTO_TCP, .dport = htons(port)};
 
 	f.family = strchr(dst, ':') ? AF_INET6 : AF_INET;
-	addr(dst, f.daddr);
+	here_addr(dst, f.daddr);
 	return f;
 }
 
@@ -260,8 +219,8 @@ static void test_each_condition_of_an_sa(void **unused)
 	SPOIL(s.mode = XFRM_MODE_TUNNEL, NO_SA);
 	SPOIL(s.proto = IPPROTO_AH, NO_SA);
 	SPOIL(s.if_id = 1, NO_SA);
-	SPOIL(addr("192.0.2.9", s.daddr), NO_SA);
-	SPOIL(addr("192.0.2.9", s.saddr), SA_SOURCE);
+	SPOIL(here_addr("192.0.2.9", s.daddr), NO_SA);
+	SPOIL(here_addr("192.0.2.9", s.saddr), SA_SOURCE);
 	SPOIL(memset(s.saddr, 0, 16), SA);
 	SPOIL(s.spi = htonl(0xbad), SA_SPI);
 	SPOIL(s.mark = 1; s.mark_mask = 1, SA_MARK);
@@ -306,8 +265,8 @@ static void test_a_tunnel_has_its_own_addresses(void **unused)
 
 	(void)unused;
 	add_tmpl(&p, XFRM_MODE_TUNNEL, 7, IPPROTO_ESP);
-	addr("192.0.2.1", p.tmpl[0].saddr);
-	addr("192.0.2.2", p.tmpl[0].daddr);
+	here_addr("192.0.2.1", p.tmpl[0].saddr);
+	here_addr("192.0.2.2", p.tmpl[0].daddr);
 	put(&p);
 	d = ask_as(&f, &gate);
 	assert_int_equal(d.reason, REASON_NO_SA);
@@ -322,9 +281,9 @@ static void test_a_tunnel_has_its_own_addresses(void **unused)
 	memset(p.tmpl[0].saddr, 0, 16);
 	put(&p);
 	assert_reason(f, SA);
-	route_all("192.0.2.77", AF_INET, false);
+	here_route(&sink, slot, "192.0.2.77", AF_INET);
 	f.has_saddr = KNOWN_BOUND;
-	addr("192.0.2.1", f.saddr);
+	here_addr("192.0.2.1", f.saddr);
 	assert_reason(f, SA_SOURCE);
 }
 
@@ -465,8 +424,8 @@ static void test_selectors(void **unused)
 	SELECT(p.mark = 0x13, , NO_POLICY); /* bits outside the mask never match */
 	p.mark = p.mark_mask = f.mark = 0;
 	SELECT(p.if_id = 1, p.if_id = 0, NO_POLICY);
-	SELECT(addr("192.0.2.1", p.sel.saddr); p.sel.src_len = 32, , POLICY_BLOCK);
-	SELECT(addr("192.0.2.9", p.sel.saddr), , NO_POLICY);
+	SELECT(here_addr("192.0.2.1", p.sel.saddr); p.sel.src_len = 32, , POLICY_BLOCK);
+	SELECT(here_addr("192.0.2.9", p.sel.saddr), , NO_POLICY);
 #undef SELECT
 }
 
@@ -579,13 +538,13 @@ static void test_what_routing_does_not_say_refuses(void **unused)
 	f.oif = HERE_DEV + 1;
 	f.has_oif = KNOWN_BOUND;
 	assert_reason(f, SOURCE_UNKNOWN);
-	addr("192.0.2.9", f.saddr);
+	here_addr("192.0.2.9", f.saddr);
 	f.has_saddr = KNOWN_BOUND;
 	assert_reason(f, NO_POLICY);
 	f = flow("192.0.2.2", 80);
 	state()->plens[0] = 0;
 	assert_reason(f, SOURCE_UNKNOWN);
-	route_all(NULL, AF_INET, true);
+	here_route(&sink, slot, NULL, AF_INET);
 	assert_reason(f, NO_ROUTE);
 	require("192.0.2.0", 24, false, 100);
 	assert_reason(f, REQUIRED_NO_POLICY);
@@ -661,7 +620,7 @@ static void test_the_old_image_decides_until_the_new_one_is_whole(void **unused)
 	sad_free(sad);
 	spd = spd_new(slot, &sink);
 	sad = sad_new(slot, &sink);
-	route_all("192.0.2.1", AF_INET, false);
+	here_route(&sink, slot, "192.0.2.1", AF_INET);
 	new.action = XFRM_POLICY_BLOCK;
 	put(&new);
 	state()->synced = SYNCED;
@@ -689,8 +648,8 @@ static void test_ipv6(void **unused)
 	assert_reason(f, NO_SA);
 	assert_reason(flow("2001:db9::2", 80), NO_POLICY);
 	s.family = AF_INET6;
-	addr("2001:db8::1", s.saddr);
-	addr("2001:db8::2", s.daddr);
+	here_addr("2001:db8::1", s.saddr);
+	here_addr("2001:db8::2", s.daddr);
 	sad_put(sad, &s);
 	assert_reason(f, SA);
 }

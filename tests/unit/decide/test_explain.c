@@ -26,9 +26,10 @@
 #include "explain_policy.h"
 #include "explain_sa.h"
 #include "flow_json.h"
+#include "here.h"
 #include "json_util.h"
 
-enum { COOKIE = 0x5a6a7f, HERE_DEV = 7, MANY = 60 };
+enum { COOKIE = 0x5a6a7f, MANY = 60 };
 
 static struct bpf *bpf;
 static struct map_sink sink;
@@ -37,55 +38,24 @@ static struct spd *spd;
 static struct sad *sad;
 static char pin[64];
 
-static void addr(const char *text, __be32 out[4])
-{
-	memset(out, 0, 16);
-	assert_int_equal(inet_pton(AF_INET, text, out), 1);
-}
-
 static int start(void **unused)
 {
-	struct error e = {};
-
 	(void)unused;
-	snprintf(pin, sizeof(pin), "/sys/fs/bpf/sagate-explain-%d", getpid());
-	if (bpf_open(pin, NULL, &bpf, &e)) {
-		fprintf(stderr, "%s\n", e.message);
-		return -1;
-	}
-	bpf_sink(bpf, &sink);
-	return 0;
+	here_pin("explain", pin);
+	return here_open(pin, NULL, &bpf, &sink);
 }
 
 static int stop(void **unused)
 {
-	char command[128];
-
 	(void)unused;
-	bpf_close(bpf);
-	snprintf(command, sizeof(command), "rm -rf %s", pin);
-	return system(command);
+	return here_close(bpf, pin);
 }
 
-/* Everything is routed through HERE_DEV from 192.0.2.1. */
 static int setup(void **unused)
 {
-	struct route_plens_key lens_key = {.family = AF_INET};
-	struct route_key key = {.family = AF_INET};
-	struct route_plens lens = {.count = 1};
-	struct route_value value = {.oif = HERE_DEV};
-
 	(void)unused;
-	if (bpf_space_open(bpf, COOKIE, &slot))
+	if (here_space(bpf, &sink, COOKIE, &slot, &spd, &sad))
 		return -1;
-	lens_key.space = key.space = slot;
-	addr("192.0.2.1", value.saddr);
-	spd = spd_new(slot, &sink);
-	sad = sad_new(slot, &sink);
-	sink.put(sink.ctx, slot, MAP_ROUTES, &key, &value);
-	sink.put(sink.ctx, slot, MAP_ROUTE_PLENS, &lens_key, &lens);
-	sink.state(sink.ctx, slot)->plens[0] = 1;
-	sink.state(sink.ctx, slot)->synced = SYNCED;
 	return bpf_space_commit(bpf, slot, COOKIE);
 }
 
@@ -103,8 +73,8 @@ static struct policy_info trap(__u32 index)
 	struct policy_info p = {.index = index, .priority = 1000, .tmpl_count = 1};
 
 	p.sel.family = AF_INET;
-	addr("192.0.2.1", p.sel.saddr);
-	addr("192.0.2.2", p.sel.daddr);
+	here_addr("192.0.2.1", p.sel.saddr);
+	here_addr("192.0.2.2", p.sel.daddr);
 	p.sel.src_len = p.sel.dst_len = 32;
 	p.tmpl[0].mode = XFRM_MODE_TRANSPORT;
 	p.tmpl[0].proto = IPPROTO_ESP;
@@ -124,8 +94,8 @@ static struct sa_info sa(__u32 spi)
 		.pcpu = SAGATE_PCPU_ANY,
 	};
 
-	addr("192.0.2.1", s.saddr);
-	addr("192.0.2.2", s.daddr);
+	here_addr("192.0.2.1", s.saddr);
+	here_addr("192.0.2.2", s.daddr);
 	s.life.hard_bytes = s.life.soft_bytes = XFRM_INF;
 	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
 	return s;
@@ -139,7 +109,7 @@ static struct ask ask(const char *dst, __u16 port)
 	a.flow.family = AF_INET;
 	a.flow.proto = IPPROTO_TCP;
 	a.flow.dport = htons(port);
-	addr(dst, a.flow.daddr);
+	here_addr(dst, a.flow.daddr);
 	return a;
 }
 
@@ -196,7 +166,7 @@ static void test_an_sa_is_told_the_first_condition_it_fails(void **unused)
 	SPOIL(s.mark = 1; s.mark_mask = 0xff, "mark", "mark 0x1/0xff ≠ 0x0");
 	SPOIL(s.if_id = 2, "if_id", "if_id 0x2 ≠ 0x0");
 	SPOIL(s.flags = XFRM_STATE_WILDRECV, "wildrecv", "wildrecv: receives only");
-	SPOIL(addr("192.0.2.9", s.saddr), "src", "src 192.0.2.9 ≠ 192.0.2.1");
+	SPOIL(here_addr("192.0.2.9", s.saddr), "src", "src 192.0.2.9 ≠ 192.0.2.1");
 	SPOIL(s.mode = XFRM_MODE_TUNNEL, "mode", "mode tunnel ≠ transport");
 	SPOIL(s.proto = IPPROTO_AH, "proto", "proto ah ≠ esp");
 	SPOIL(s.spi = htonl(0xbad), "spi", "spi 0x00000bad ≠ 0x00c0ffee");
@@ -207,9 +177,9 @@ static void test_an_sa_is_told_the_first_condition_it_fails(void **unused)
 	      s.sel.dport_mask = 0xffff, "selector", "selector dport 81 ≠ 80");
 	SPOIL(s.sel.family = AF_INET; s.sel.sport = htons(8);
 	      s.sel.sport_mask = htons(0xff08), "selector", "selector sport 8/0xff08 ≠ none");
-	SPOIL(s.sel.family = AF_INET; addr("10.0.0.0", s.sel.daddr);
+	SPOIL(s.sel.family = AF_INET; here_addr("10.0.0.0", s.sel.daddr);
 	      s.sel.dst_len = 8, "selector", "selector dst 10.0.0.0/8 without 192.0.2.2");
-	SPOIL(s.sel.family = AF_INET; addr("10.0.0.0", s.sel.saddr);
+	SPOIL(s.sel.family = AF_INET; here_addr("10.0.0.0", s.sel.saddr);
 	      s.sel.src_len = 8, "selector", "selector src 10.0.0.0/8 without 192.0.2.1");
 	SPOIL(s.sel.family = AF_INET;
 	      s.sel.src_len = 33, "selector", "selector src 0.0.0.0/33 without 192.0.2.1");
@@ -248,7 +218,7 @@ static void test_what_came_furthest_is_first_and_the_rest_is_counted(void **unus
 	s.dir = SAGATE_SA_DIR_IN;
 	sad_put(sad, &s);
 	s = sa(0x777);
-	addr("192.0.2.3", s.daddr); /* another peer's: no candidate */
+	here_addr("192.0.2.3", s.daddr); /* another peer's: no candidate */
 	sad_put(sad, &s);
 	answer(&a);
 	sa_wanted_of(bpf, &a, &p, 0, NULL, &w);
@@ -327,11 +297,11 @@ static void test_why_a_policy_was_chosen_and_the_others_not(void **unused)
 	OTHER(17, p.priority = 2000; p.sel.src_len = 0);
 	OTHER(25, p.mark = 5; p.mark_mask = 0xff);
 	OTHER(33, p.if_id = 3);
-	OTHER(41, addr("192.0.2.9", p.sel.saddr));
+	OTHER(41, here_addr("192.0.2.9", p.sel.saddr));
 	OTHER(49, p.sel.dport = htons(443); p.sel.dport_mask = 0xffff);
 	OTHER(57, p.sel.proto = IPPROTO_UDP);
 	OTHER(65, p.sel.ifindex = 8);
-	OTHER(73, addr("192.0.2.3", p.sel.daddr)); /* not for that destination */
+	OTHER(73, here_addr("192.0.2.3", p.sel.daddr)); /* not for that destination */
 #undef OTHER
 	answer(&a);
 	assert_int_equal(a.decision.main_index, 9);

@@ -23,9 +23,7 @@
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
-#include "bpf.h"
-#include "sad.h"
-#include "spd.h"
+#include "here.h"
 
 enum { COOKIE = 0x51235, OTHER = 0x51236 };
 
@@ -44,47 +42,31 @@ struct world {
 static void open_with(__u32 policies, __u32 sas)
 {
 	const struct bpf_sizes sizes = {policies, sas, 16};
-	struct error e = {};
 
-	if (bpf_open(pin, &sizes, &bpf, &e))
-		fail_msg("%s", e.message);
-	bpf_sink(bpf, &sink);
+	assert_int_equal(here_open(pin, &sizes, &bpf, &sink), 0);
 }
 
 static int setup(void **unused)
 {
 	(void)unused;
-	snprintf(pin, sizeof(pin), "/sys/fs/bpf/sagate-sizes-%d", getpid());
+	here_pin("sizes", pin);
 	return 0;
 }
 
 static int teardown(void **unused)
 {
-	char command[128];
+	int r;
 
 	(void)unused;
-	bpf_close(bpf);
+	r = here_close(bpf, pin);
 	bpf = NULL;
-	snprintf(command, sizeof(command), "rm -rf %s", pin);
-	return system(command);
+	return r;
 }
 
 static void world_open(struct world *w, __u64 cookie)
 {
-	struct route_plens_key lens_key = {.family = AF_INET};
-	struct route_key key = {.family = AF_INET};
-	struct route_plens lens = {.count = 1};
-	struct route_value value = {.oif = 7, .saddr = {htonl(0xc0000201)}};
-
 	w->cookie = cookie;
-	assert_int_equal(bpf_space_open(bpf, cookie, &w->slot), 0);
-	w->spd = spd_new(w->slot, &sink);
-	w->sad = sad_new(w->slot, &sink);
-	lens_key.space = key.space = w->slot;
-	assert_int_equal(sink.put(sink.ctx, w->slot, MAP_ROUTES, &key, &value), 0);
-	assert_int_equal(sink.put(sink.ctx, w->slot, MAP_ROUTE_PLENS, &lens_key, &lens), 0);
-	sink.state(sink.ctx, w->slot)->plens[0] = 1;
-	sink.state(sink.ctx, w->slot)->synced = SYNCED;
+	assert_int_equal(here_space(bpf, &sink, cookie, &w->slot, &w->spd, &w->sad), 0);
 }
 
 static void world_close(struct world *w)
