@@ -19,9 +19,10 @@ say        = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # Asked for here so that a goal that builds nothing (help, deps, clean) needs none of it.
 ifneq ($(filter-out help deps clean format distclean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(filter check demo,$(MAKECMDGOALS)),)
-missing   := $(shell tests/deps --check build >/dev/null 2>&1 || echo missing)
+part      := $(if $(filter unit unit-build lint bench bench-build,$(MAKECMDGOALS)),unit,build)
+missing   := $(shell tests/deps --check $(part) >/dev/null 2>&1 || echo missing)
 ifneq ($(missing),)
-$(info $(shell tests/deps --check build >&2))
+$(info $(shell tests/deps --check $(part) >&2))
 $(error packages are missing: run `make deps` as root, or install the Debian packages named above)
 endif
 endif
@@ -161,18 +162,18 @@ demo: ## the main job, visible, in VMs; writes build/demo.json (root)
 	@tests/lab/demo
 
 install: all ## install below $(DESTDIR)$(PREFIX)
-	install -D -m 755 $(B)/sagate $(DESTDIR)$(PREFIX)/sbin/sagate
-	install -D -m 644 loader/sagate.service $(DESTDIR)$(UNITDIR)/sagate.service
-	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' $(DESTDIR)$(UNITDIR)/sagate.service
-	install -D -m 644 loader/sagate.conf.example $(DESTDIR)$(PREFIX)/share/doc/sagate/sagate.conf.example
-	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/sagate/README.md
+	install -D -m 755 $(B)/sagate "$(DESTDIR)$(PREFIX)/sbin/sagate"
+	install -D -m 644 loader/sagate.service "$(DESTDIR)$(UNITDIR)/sagate.service"
+	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' "$(DESTDIR)$(UNITDIR)/sagate.service"
+	install -D -m 644 loader/sagate.conf.example "$(DESTDIR)$(PREFIX)/share/doc/sagate/sagate.conf.example"
+	install -D -m 644 README.md "$(DESTDIR)$(PREFIX)/share/doc/sagate/README.md"
 	for m in $(notdir $(MAN)); do \
-		install -D -m 644 $(B)/man/$$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m || exit 1; done
+		install -D -m 644 $(B)/man/$$m "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m" || exit 1; done
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/sagate $(DESTDIR)$(UNITDIR)/sagate.service
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/sagate
-	for m in $(notdir $(MAN)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m; done
+	rm -f "$(DESTDIR)$(PREFIX)/sbin/sagate" "$(DESTDIR)$(UNITDIR)/sagate.service"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/sagate"
+	for m in $(notdir $(MAN)); do rm -f "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m"; done
 
 format: ## clang-format the sources
 	clang-format -i vmlinux.h $$(git ls-files '*.[ch]' | grep -v '^vmlinux')
