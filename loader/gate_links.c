@@ -67,13 +67,13 @@ static int make_one(struct bpf *b, struct gate *gate, int cgroup_fd, int hook, s
 	return 0;
 }
 
-static void unset_settings(struct bpf *b, const struct gate *gate)
+static void unset_settings(struct bpf *b, __u64 cgroup_id)
 {
 	static const struct gate_settings unset;
 
 	/* the storage lives as long as the cgroup: the next gate on it starts from nothing */
-	if (gate->cgroup_id)
-		bpf_settings_put(b, gate->cgroup_id, &unset);
+	if (cgroup_id)
+		bpf_settings_put(b, cgroup_id, &unset);
 }
 
 /* Takes back what a failed gate_links_make() made. Links that stood before go on deciding. */
@@ -93,7 +93,7 @@ static void unmake(struct bpf *b, struct gate *gate, const bool made[HOOK_COUNT]
 	}
 	folder_path(b, gate, path);
 	if (!rmdir(path) && !others) /* empty, so nobody's links are left */
-		unset_settings(b, gate);
+		unset_settings(b, gate->cgroup_id);
 }
 
 int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct error *e)
@@ -198,8 +198,25 @@ void gate_links_close(struct gate *gate)
 	}
 }
 
+/* The cgroup that the pinned links of a gate are on, one that is not adopted too; 0: gone. */
+static __u64 pinned_cgroup(struct bpf *b, const struct gate *gate)
+{
+	char path[PIN_PATH_MAX];
+	__u64 id = 0;
+
+	for (int hook = 0; hook < HOOK_COUNT && !id; hook++) {
+		_cleanup_close_ int fd = -1;
+
+		link_path(b, gate, hook, path);
+		fd = bpf_obj_get(path);
+		id = fd < 0 ? 0 : link_cgroup(fd);
+	}
+	return id;
+}
+
 void gate_links_remove(struct bpf *b, struct gate *gate)
 {
+	__u64 id = gate->cgroup_id ? gate->cgroup_id : pinned_cgroup(b, gate);
 	char path[PIN_PATH_MAX];
 
 	for (int hook = 0; hook < HOOK_COUNT; hook++) {
@@ -209,7 +226,7 @@ void gate_links_remove(struct bpf *b, struct gate *gate)
 	gate_links_close(gate);
 	folder_path(b, gate, path);
 	rmdir(path);
-	unset_settings(b, gate);
+	unset_settings(b, id);
 }
 
 bool gate_links_alive(const struct gate *gate)

@@ -199,10 +199,15 @@ each_refused() {
 			{ sgk_fail "the gate fd$i lets pass"; return 1; }
 	done
 }
+settings_left() { # PATH: the cgroup's id as its settings have it; 0: not written
+	bpftool -j map dump pinned "$SGK_PIN/map/gate_settings" |
+		jq --argjson id "$(stat -c %i "$SGK_CGROUP2$1")" \
+			'[.[] | .formatted // . | select(.key == $id) | .value.cgroup_id] | first // 0'
+}
 all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")")" = true ]; }
 
 @test "a daemon that cannot take over all gates leaves them standing, names them, and takes them when it can" {
-	local i c=/$SGK_GATE-fd
+	local i unadopted c=/$SGK_GATE-fd
 	for i in {0..19}; do
 		mkdir "$SGK_CGROUP2$c$i"
 		sagate attach "$c$i" --name "fd$i" >/dev/null
@@ -220,12 +225,20 @@ all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")
 	for i in {0..19}; do sagate attach "$c$i" --name "fd$i" || :; done
 	each_refused 19
 	[ "$(find "$SGK_PIN/gate" -name connect4 | wc -l)" = 21 ]
+	# one that was not taken over leaves no settings for the next gate there either
+	i=$(sagate show gates --json | jq -r 'first(.[] | select(.state == "absent" and (.name | startswith("fd")))) | .name[2:]')
+	[ "$(settings_left "$c$i")" != 0 ]
+	sagate detach "fd$i" >/dev/null
+	[ "$(settings_left "$c$i")" = 0 ]
+	[ "$(run_in "$c$i" udp 192.0.2.4 80)" = ok ]
+	unadopted=$i
 	# half of them fewer, and there is room for the rest
 	for i in {10..19}; do
 		sagate detach "fd$i" >/dev/null
 		rmdir "$SGK_CGROUP2$c$i"
 	done
 	sgk_wait 10 all_attached
+	sagate attach "$c$unadopted" --name "fd$unadopted" >/dev/null
 	each_refused 9
 	for i in {0..9}; do
 		sagate detach "fd$i" >/dev/null
