@@ -56,6 +56,19 @@ static bool on_bpffs(const char *path)
 	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
+/* Whether what is at `pin`, or its nearest folder that is there, is on a BPF file system. */
+static bool would_be_on_bpffs(const char *pin)
+{
+	char path[256];
+	char *slash;
+
+	snprintf(path, sizeof(path), "%s", pin);
+	while (access(path, F_OK) && errno == ENOENT && (slash = strrchr(path, '/')) &&
+	       slash > path)
+		*slash = '\0';
+	return on_bpffs(path);
+}
+
 /* /sys/fs/bpf is mounted on most hosts by init; where not, mount it as init would. */
 static int open_folders(const char *pin, struct error *e)
 {
@@ -69,6 +82,8 @@ static int open_folders(const char *pin, struct error *e)
 		return error_set(e, -errno, "pin",
 				 "%s: no BPF file system: %s (mount -t bpf bpf %s)", root,
 				 strerror(errno), root);
+	if (!would_be_on_bpffs(pin)) /* nothing is made there */
+		return error_set(e, -EINVAL, "pin", "%s: not on a BPF file system", pin);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (snprintf(path, sizeof(path), "%s%s", pin, parts[i]) >= (int)sizeof(path))
 			return error_set(e, -ENAMETOOLONG, "pin", "%s: longer than 250 bytes", pin);
@@ -76,8 +91,6 @@ static int open_folders(const char *pin, struct error *e)
 		if (err)
 			return err;
 	}
-	if (!on_bpffs(pin))
-		return error_set(e, -EINVAL, "pin", "%s: not on a BPF file system", pin);
 	return 0;
 }
 

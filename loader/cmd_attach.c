@@ -7,7 +7,10 @@
 #include "json_util.h"
 #include "render.h"
 
-/* The last part of the path, with what no name may have replaced: getty@tty1 → getty-tty1. */
+/*
+ * The last part of the path, with what no name may have replaced: getty@tty1 → getty-tty1. Empty
+ * when nothing of it may be in a name.
+ */
 static void default_name(const char *cgroup, char name[CONFIG_NAME_MAX + 1])
 {
 	size_t end = strlen(cgroup), n = 0;
@@ -18,16 +21,17 @@ static void default_name(const char *cgroup, char name[CONFIG_NAME_MAX + 1])
 		end--;
 	for (p = cgroup + end; p > cgroup && p[-1] != '/'; p--)
 		;
+	strcpy(name, p < cgroup + end ? "" : "root");
 	for (; p < cgroup + end && n < CONFIG_NAME_MAX; p++) {
 		one[0] = *p;
+		if ((*p & 0xc0) == 0x80)
+			continue; /* the rest of a UTF-8 character: one '-' stands for all of it */
 		if (config_name_ok(one) || (n && (*p == '.' || *p == '-')))
 			name[n++] = *p;
 		else if (n)
 			name[n++] = '-';
+		name[n] = '\0';
 	}
-	name[n] = '\0';
-	if (!n)
-		strcpy(name, "root");
 }
 
 static int run_attach(struct cli *cli)
@@ -41,6 +45,9 @@ static int run_attach(struct cli *cli)
 		return CLI_USAGE;
 	if (!name) {
 		default_name(cgroup, derived);
+		if (!derived[0])
+			return cli_usage(cli, "%s: no name for the gate in it: give --name",
+					 cgroup);
 		name = derived;
 	}
 	if (!config_name_ok(name))

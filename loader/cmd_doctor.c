@@ -8,7 +8,7 @@
 #include "json_util.h"
 #include "render.h"
 
-/* What the daemon itself finds. That there is none is no failure: it may not be started yet. */
+/* What the daemon itself finds. Without one nothing is well: gates decide by maps of the past. */
 static void ask_daemon(const struct cli *cli, json_t *checks)
 {
 	_cleanup_json_ json_t *found = NULL;
@@ -16,8 +16,8 @@ static void ask_daemon(const struct cli *cli, json_t *checks)
 	int r = client_call(cli->socket, "doctor", NULL, &found, &e);
 
 	if (r < 0) {
-		doctor_add(checks, "daemon", strcmp(e.code, "no-daemon") ? "fail" : "warn",
-			   e.message, NULL);
+		doctor_add(checks, "daemon", "fail", e.message,
+			   "systemctl status sagate, or start it: sagate daemon");
 		return;
 	}
 	doctor_add(checks, "daemon", "ok", "the daemon answers", NULL);

@@ -11,15 +11,27 @@
 #include "render.h"
 #include "units.h"
 
+/* The hooks see no type and code: decide() takes the echo request that a ping socket sends. */
+static int no_ports(const struct cli *cli, const char *text)
+{
+	return cli_usage(cli,
+			 "%s %s: %s has no ports, and type and code cannot be chosen: an echo "
+			 "request is asked about",
+			 cli->args[0], text, cli->args[0]);
+}
+
 static int add_endpoint(const struct cli *cli, json_t *args, const char *text, const char *addr,
 			const char *port)
 {
+	json_int_t proto = json_get_int(args, "proto", 0);
 	struct endpoint ep;
 	char buf[UNITS_TEXT];
 	struct error e;
 
 	if (endpoint_parse(text, &ep, &e) < 0)
 		return cli_usage_error(cli, &e);
+	if (ep.has_port && (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6))
+		return no_ports(cli, text);
 	json_object_set_new(args, addr,
 			    json_string(addr_format(ep.family, ep.addr, buf, sizeof(buf))));
 	if (ep.has_port)

@@ -5,6 +5,12 @@
 #include "json_util.h"
 #include "render.h"
 
+/* Lists that a space has one of its own of. */
+static bool is_of_space(const char *what)
+{
+	return !strcmp(what, "spd") || !strcmp(what, "sad") || !strcmp(what, "requirements");
+}
+
 static int run_show(struct cli *cli)
 {
 	_cleanup_json_ json_t *list = NULL;
@@ -13,6 +19,9 @@ static int run_show(struct cli *cli)
 
 	if (!render_list(what, NULL))
 		return cli_usage(cli, "show %s: expected one of %s", what, render_lists());
+	if (cli_value(cli, "--space") && !is_of_space(what))
+		return cli_usage(cli, "show %s: --space goes with spd, sad and requirements only",
+				 what);
 	args = json_pack("{s:s,s:s?}", "what", what, "space", cli_value(cli, "--space"));
 	if (!args)
 		return cli_usage(cli, "the name of the space is no UTF-8 text");
@@ -25,7 +34,7 @@ static int run_show(struct cli *cli)
 }
 
 static const struct cli_option options[] = {
-	{"--space", "NAME", false, "only of this space"},
+	{"--space", "NAME", false, "of spd, sad, requirements: only this space's"},
 	{},
 };
 

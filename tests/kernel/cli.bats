@@ -66,6 +66,12 @@ teardown() {
 	one_document 2 '.error.code and .error.message' explain tcp nowhere
 	one_document 2 '.error.code and .error.message' explain carrier 192.0.2.2
 	one_document 2 '.error.code and .error.message' explain tcp 192.0.2.2:99999
+	one_document 2 '.error.message | test("192.0.2.2:80.*icmp has no ports.*echo request")' explain icmp 192.0.2.2:80
+	one_document 2 '.error.message | test("2001:db8::2.:80.*icmpv6 has no ports")' explain icmpv6 "[2001:db8::2]:80"
+	one_document 2 '.error.message | test("192.0.2.1:9.*no ports")' explain icmp 192.0.2.2 --from 192.0.2.1:9
+	one_document 2 '.error.message | test("show gates: --space goes with spd")' show gates --space nosuch
+	one_document 2 '.error.message | test("show negotiations: --space goes with")' show negotiations --space host
+	one_document 2 '.error.message | test("give --name")' attach "/äö"
 	one_document 2 '.error.code and .error.message' explain tcp 192.0.2.2 --mark -1
 	one_document 2 '.error.code and .error.message' status --colour
 	one_document 2 '.error.code and .error.message' status --metrics
@@ -83,6 +89,34 @@ teardown() {
 		[ -z "$output" ]
 		[[ $stderr == "sagate: "*"$SGK_DIR/nobody.sock"* ]]
 	done
+}
+
+@test "doctor without a daemon is an error that says what to do" {
+	run -1 --separate-stderr on_a "$SAGATE" doctor -c "$SGK_CONF" -s "$SGK_DIR/nobody.sock" --json
+	jq -se 'length == 1 and .[0].ok == false and ([.[0].checks[] | select(.status == "fail")] |
+		length == 1 and .[0].check == "daemon" and (.[0].message | test("no daemon at .*nobody.sock")) and
+		(.[0].hint | test("systemctl status sagate")))' <<<"$output"
+	# the same host is well with one
+	run -0 --separate-stderr sagate doctor -c "$SGK_CONF"
+}
+
+@test "a gate's default name is the last part of the path, one - for each character that no name has" {
+	local c=/$SGK_GATE-again/café@1
+	mkdir "$SGK_CGROUP2$c"
+	one_document 0 '.name == "caf--1" and .state == "attached"' attach "$c"
+	one_document 0 '.name == "caf--1"' detach caf--1
+	rmdir "$SGK_CGROUP2$c"
+}
+
+@test "pin= outside a BPF file system: an error, and nothing is made there" {
+	local dir=$BATS_TEST_TMPDIR/no/bpffs
+	printf '[daemon]\ncontrol=%s/x.sock\npin=%s/sagate\n' "$BATS_TEST_TMPDIR" "$dir" >"$BATS_TEST_TMPDIR/conf"
+	run -1 --separate-stderr on_a "$SAGATE" daemon -c "$BATS_TEST_TMPDIR/conf"
+	[[ $stderr == *"$dir/sagate: not on a BPF file system"* ]]
+	[ ! -e "$BATS_TEST_TMPDIR/no" ]
+	mkdir -p "$dir"
+	run -1 --separate-stderr on_a "$SAGATE" daemon -c "$BATS_TEST_TMPDIR/conf"
+	[ -z "$(ls "$dir")" ]
 }
 
 @test "explain: 0 would pass, 3 wait, 4 deny; with policy, template and what is missing" {

@@ -201,3 +201,51 @@ refused() { ! try && jq -e '.errnos.EAGAIN == 1' "$BATS_TEST_TMPDIR/try"; }
 	storm_doctor_agrees host
 	"$STORM" --only-compare
 }
+
+same_as_kernel() { "$STORM" --only-compare --space other --netns /run/netns/other; }
+
+@test "what MIGRATE changed and the kernel told nobody is put right within a minute, unasked" {
+	local before
+	before=$(status_of other resyncs)
+	storm_blow other --changes 300 --kinds sa,policy,migrate "${seed[@]}" >/dev/null || :
+	# the mirror is compared with the kernel once a minute; the machine is slow
+	lab_wait_until 120 same_as_kernel
+	[ "$(status_of other synced)" = true ]
+	echo "# MIGRATE in another namespace: told $(($(status_of other resyncs) - before)) times" >&3
+}
+
+entries_of() { # MAP SLOT
+	bpftool -j map dump pinned "/sys/fs/bpf/sagate/map/$1" |
+		jq "[.[] | (.formatted // .) | select(.key.space == $2)] | length"
+}
+slot_of() { bpftool -j map dump pinned /sys/fs/bpf/sagate/map/spaces | jq ".[] | (.formatted // .) | select(.key == $1) | .value"; }
+state_is() { [ "$(sagate show spaces --json | jq -r ".[] | select(.name == \"other\") | .state")" = "$1" ]; }
+log_lines() { wc -l <"$STORM_DIR/log"; }
+
+@test "a network namespace torn down with SAs in it goes from the maps, and disturbs no other" {
+	local cookie slot resyncs lines
+	add_policy
+	add_sa 0x2006
+	will_explain 5 "protected sa" udp 192.0.2.2:9
+	storm_blow other --changes 2000 --kinds sa,policy "${seed[@]}"
+	storm_result '.sas > 10 and .policies > 10 and .differences == 0'
+	cookie=$(status_of other netns)
+	slot=$(slot_of "$cookie")
+	[ "$(entries_of sad "$slot")" -gt 0 ] && [ "$(entries_of spd "$slot")" -gt 0 ]
+	resyncs=$(status_of host resyncs)
+	lines=$(log_lines)
+	ip netns del other
+	lab_wait_until 20 state_is absent
+	[ "$(slot_of "$cookie")" = "" ]
+	[ "$(entries_of sad "$slot")" = 0 ] && [ "$(entries_of spd "$slot")" = 0 ]
+	explains "protected sa" udp 192.0.2.2:9
+	storm_doctor_agrees host
+	# it is looked for every second, and said to be gone once
+	sleep 5 # so many looks: what must not happen has no event
+	[ $(($(log_lines) - lines)) -le 5 ] || { tail -n 20 "$STORM_DIR/log"; false; }
+	[ "$(status_of host resyncs)" = "$resyncs" ]
+	ip netns add other
+	lab_wait_until 20 state_is mirrored
+	storm_blow other --changes 500 --kinds sa,policy "${seed[@]}"
+	storm_result '.differences == 0'
+}
