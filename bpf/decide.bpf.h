@@ -85,7 +85,7 @@ __noinline int route_tmpl(const struct space_state *st, struct spd_tmpl *t, __u3
 	q.at.space = space;
 	q.at.family = t->family;
 	__builtin_memcpy(q.at.addr, t->daddr, sizeof(q.at.addr));
-	if (route_lookup(st, &q) && !q.answer.none && !q.answer.unknown)
+	if (route_lookup(st, &q) && !q.answer.none && !q.answer.unknown && !q.answer.named)
 		__builtin_memcpy(t->saddr, q.answer.saddr, sizeof(t->saddr));
 	else
 		t->saddr[3] = ~0U;
@@ -143,9 +143,12 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 		c->sa_proto = t->proto;
 		return reason;
 	}
+	c->decision.tmpl = i;
+	/* it has a source, and what it is compared with is not known: see route_tmpl() */
+	if (reason == REASON_SA_SOURCE && t->saddr[3] == ~0U)
+		return REASON_SOURCE_UNKNOWN;
 	if (t->optional)
 		return REASON_POLICY_OPTIONAL;
-	c->decision.tmpl = i;
 	name_negotiation(c, class, t->family, t->daddr);
 	return reason;
 }

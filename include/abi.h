@@ -19,7 +19,7 @@
 #include "reasons.h"
 
 /* Layout and meaning of everything below. A daemon refuses pins of another number. */
-#define SAGATE_ABI 2
+#define SAGATE_ABI 3
 
 #define SPACES_MAX    64  /* mirrored network namespaces */
 #define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */
@@ -275,7 +275,12 @@ struct route_value {
 	__u32 link;   /* what that interface itself sends on, 0: any */
 	__u8 xfrmi;   /* 1: the device is an xfrm interface */
 	__u8 by_source; /* enum by_source */
-	__u8 pad[2];
+	/*
+	 * 1: the source is one that an IPv6 route names. A packet has it, and a tunnel that routing
+	 * gives its source has not (xfrm6_get_saddr() asks ipv6_dev_get_saddr(), not the route).
+	 */
+	__u8 named;
+	__u8 pad;
 };
 
 /* failed: what is being backed off → until when; written by the daemon. Also the event's key. */

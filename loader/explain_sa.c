@@ -55,8 +55,11 @@ void sa_wanted_of(const struct bpf *b, const struct ask *a, const struct policy_
 		.source_known = true,
 	};
 	if (has_addresses(&w->tmpl)) {
+		/* a route that names a source does not say what a tunnel's own is: route_tmpl() */
 		if (addr_any(w->tmpl.saddr))
-			w->source_known = routed_source(b, a, &w->tmpl);
+			w->source_known = !(a->decision.reason == REASON_SOURCE_UNKNOWN &&
+					    a->decision.tmpl == i) &&
+					  routed_source(b, a, &w->tmpl);
 		return;
 	}
 	w->source_known = before ? before->source_known : a->flow.has_saddr;

@@ -240,7 +240,7 @@ static void take_plain(struct route_ask *a, const struct reply *r)
 	cell_addr_to(a->family, r->source, a->found.saddr);
 	a->table = r->table;
 	a->metric = r->metric;
-	if (a->view->shared[six] && r->type == RTN_UNICAST)
+	if ((a->view->shared[six] || (six && a->view->named)) && r->type == RTN_UNICAST)
 		a->step = STEP_MATCH;
 	else
 		source_known(a);
@@ -279,6 +279,15 @@ static bool hops_differ(const struct route_ask *a)
 	return false;
 }
 
+/* Does the route name its source, or may it? No hops: it is not known which route. */
+static bool names_source(const struct route_ask *a)
+{
+	for (size_t i = a->hop; i < a->hop_end; i++)
+		if (a->view->hops[1][i].has_prefsrc)
+			return true;
+	return a->hop == a->hop_end;
+}
+
 static void take_match(struct route_ask *a, const struct reply *r)
 {
 	bool six = a->family == AF_INET6;
@@ -291,12 +300,18 @@ static void take_match(struct route_ask *a, const struct reply *r)
 
 	/* IPv6 looks up otherwise here (no reachability): another route means we do not know */
 	if (r->error || (six && (r->table != a->table || r->metric != a->metric))) {
-		finish_unknown(a);
+		if (a->view->shared[six]) {
+			finish_unknown(a);
+			return;
+		}
+		a->found.named = 1;
+		source_known(a);
 		return;
 	}
 	n = routes_view_hops(a->view, six, &like, &a->hop);
 	a->hop_end = a->hop + n;
-	if (n == 1) {
+	a->found.named = six && a->view->named && names_source(a);
+	if (n == 1 || !a->view->shared[six]) {
 		source_known(a);
 	} else if (!n || a->view->oif_rules || hops_differ(a)) {
 		finish_unknown(a);

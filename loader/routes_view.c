@@ -232,6 +232,7 @@ static int add_route(struct routes_view *view, const struct nlmsghdr *msg)
 	attr_u32(tb[RTA_TABLE], &hop.key.table);
 	attr_u32(tb[RTA_PRIORITY], &hop.key.metric);
 	hop.has_prefsrc = tb[RTA_PREFSRC];
+	view->named |= six && hop.has_prefsrc;
 	view->from[six] |= info->rtm_src_len > 0;
 	r = cell_set_add(&view->set[six], hop.key.addr, hop.key.len);
 	if (!r && hop.key.tos)

@@ -229,6 +229,20 @@ void host_undo(void)
 		nl_ask(route_fd, &undo[--undo_count]); /* a route may have gone with its address */
 }
 
+unsigned long host_unreachables(void)
+{
+	FILE *f = fopen("/proc/thread-self/net/snmp6", "re");
+	unsigned long n = 0;
+	char line[128];
+
+	if (!f)
+		die("/proc/thread-self/net/snmp6: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f)) /* no line: none yet */
+		sscanf(line, "Icmp6OutType1 %lu", &n);
+	fclose(f);
+	return n;
+}
+
 int host_address(int dev, int family, const struct addr *a, int len)
 {
 	struct ifaddrmsg info = {.ifa_family = (uint8_t)family,

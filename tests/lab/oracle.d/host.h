@@ -53,4 +53,7 @@ int host_rule(const struct rule *r);
 int host_address(int dev, int family, const struct addr *a, int len);
 void host_undo(void);
 
+/* How many ICMPv6 destination unreachable errors this host has made. */
+unsigned long host_unreachables(void);
+
 #endif

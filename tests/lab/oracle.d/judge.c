@@ -32,6 +32,8 @@ enum did judge_did(const struct call *c, const struct outcome *o)
 {
 	enum did did = DID_NOTHING;
 
+	if (o->errors)
+		return did;
 	for (int i = 0; i < o->count; i++) {
 		if (is_clear(c, &o->seen[i]))
 			return DID_CLEAR;
@@ -85,30 +87,43 @@ static bool alike(const struct sa *a, const struct sa *b)
 	       a->family == b->family && a->if_id == b->if_id && addr_is(&a->dst, &b->dst);
 }
 
-/* Is the SPI on the wire the one that explain names for the outermost template with an SA? */
-static bool names_spi(const struct world *w, const json_t *answer, uint32_t spi)
+/*
+ * The SAs that explain names for the templates of a policy, but for IPComp: how many of them stand
+ * for this one, and whether the last, which is the outermost, does.
+ */
+static size_t policy_spis(const struct world *w, const json_t *policy, uint32_t spi, size_t *named,
+			  bool *last)
 {
-	const json_t *policy = json_object_get(answer, "policy"), *t;
-	const json_t *list = json_get_array(policy, "templates");
-	unsigned long named = 0;
-	size_t i;
+	const json_t *t, *list = json_get_array(policy, "templates");
+	size_t i, found = 0;
 
 	json_array_foreach(list, i, t) {
 		const char *text = json_get_text(json_object_get(t, "sa"), "spi");
 		const char *proto = json_get_text(t, "proto");
 
-		if (text && proto && strcmp(proto, "comp"))
-			named = strtoul(text, NULL, 16);
+		if (!text || !proto || !strcmp(proto, "comp"))
+			continue;
+		++*named;
+		*last = alike(world_sa(w, (uint32_t)strtoul(text, NULL, 16)), world_sa(w, spi));
+		found += *last;
 	}
-	return named && alike(world_sa(w, (uint32_t)named), world_sa(w, spi));
+	return found;
 }
 
-static bool has_subs(const struct world *w)
+/*
+ * Is the SPI on the wire that of the outermost SA that explain names? A MAIN policy's templates
+ * come behind a SUB one's; of IPv6 flows the kernel then sorts all of them (xfrm_tmpl_sort(),
+ * xfrm_state_sort()), so that any may be the outermost.
+ */
+static bool names_spi(const struct world *w, const struct call *c, const json_t *answer,
+		      uint32_t spi)
 {
-	for (int i = 0; i < w->policies; i++)
-		if (w->policy[i].sub)
-			return true;
-	return false;
+	size_t of_sub = 0, of_main = 0, found;
+	bool last = false;
+
+	found = policy_spis(w, json_object_get(answer, "policy"), spi, &of_sub, &last);
+	found += policy_spis(w, json_object_get(answer, "main_policy"), spi, &of_main, &last);
+	return c->family == AF_INET6 && of_sub && of_main ? found : last;
 }
 
 static bool prefix_has(const struct addr *prefix, int len, const struct addr *a)
@@ -209,13 +224,34 @@ static const char *judge_clear(const struct world *w, const json_t *answer, cons
 	return NULL;
 }
 
-static const char *judge_protected(const struct world *w, const json_t *answer,
-				   const struct outcome *o)
+static const char *judge_protected(const struct world *w, const struct call *c,
+				   const json_t *answer, const struct outcome *o)
 {
 	for (int i = 0; i < o->count; i++)
-		if (protects(&o->seen[i]) && !has_subs(w) && !names_spi(w, answer, o->seen[i].spi))
+		if (protects(&o->seen[i]) && !names_spi(w, c, answer, o->seen[i].spi))
 			return "the packet has another SPI than explain names";
 	return NULL;
+}
+
+/*
+ * An IPv6 tunnel whose template has no source gets one from ipv6_dev_get_saddr(), whatever source
+ * the route to its far end names; rtnetlink tells that of the route.
+ */
+static bool tunnel_source_unknown(const struct world *w, const struct call *c)
+{
+	bool named = false;
+
+	for (int i = 0; i < w->routes; i++)
+		named |= w->route[i].family == AF_INET6 && !addr_zero(&w->route[i].prefsrc);
+	for (int i = 0; named && i < w->policies; i++)
+		for (int j = 0; j < w->policy[i].tmpls; j++) {
+			const struct tmpl *t = &w->policy[i].tmpl[j];
+
+			if (t->family == AF_INET6 && !addr_zero(&t->dst) && addr_zero(&t->src) &&
+			    may_match(&w->policy[i], c))
+				return true;
+		}
+	return false;
 }
 
 /*
@@ -226,6 +262,8 @@ static const char *judge_protected(const struct world *w, const json_t *answer,
 static bool unknowable(const struct world *w, const struct call *c, const json_t *answer)
 {
 	if (!strcmp(json_get_text(answer, "reason"), "template-limit"))
+		return true;
+	if (tunnel_source_unknown(w, c))
 		return true;
 	for (int i = 0; i < w->rules; i++)
 		if (w->rule[i].family == c->family && w->rule[i].src_len)
@@ -248,7 +286,7 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 		return NULL;
 	switch (said) {
 	case SAID_PROTECTED:
-		return did == DID_PROTECT ? judge_protected(w, answer, o)
+		return did == DID_PROTECT ? judge_protected(w, c, answer, o)
 					  : "the kernel did not protect it";
 	case SAID_CLEAR:
 		return did == DID_CLEAR ? judge_clear(w, answer, o)

@@ -13,6 +13,11 @@
 /* What the kernel did with one call. */
 struct outcome {
 	int err; /* of the call, positive */
+	/*
+	 * ICMPv6 errors that this host made meanwhile: what was sent went no further than a device
+	 * that could not send it. The error itself may be protected, and be seen.
+	 */
+	unsigned long errors;
 	int count;
 	struct seen seen[SEEN_MAX];
 };

@@ -76,7 +76,9 @@ static void run_case(const struct options *o, const struct world *w, unsigned lo
 
 	flow_draw(&c, w, o->seed, number);
 	answer = daemon_explain(&c);
+	out.errors = host_unreachables();
 	out.err = flow_send(&c);
+	out.errors = host_unreachables() - out.errors;
 	out.count = wire_take(out.seen, SEEN_MAX);
 	if (out.err < 0) {
 		t->unbound++;

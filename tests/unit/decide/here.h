@@ -56,19 +56,26 @@ static inline int here_close(struct bpf *bpf, const char *pin)
 }
 
 /* One hint for everything of a family: routed through HERE_DEV with that source; NULL: no route. */
-static inline void here_route(const struct map_sink *sink, __u32 slot, const char *source,
-			      __u8 family)
+static inline void here_route_as(const struct map_sink *sink, __u32 slot, const char *source,
+				 __u8 family, bool named)
 {
 	struct route_plens_key lens_key = {.space = slot, .family = family};
 	struct route_key key = {.space = slot, .family = family};
 	struct route_plens lens = {.count = 1};
-	struct route_value value = {.oif = HERE_DEV, .none = !source};
+	struct route_value value = {.oif = HERE_DEV, .none = !source, .named = named};
 
 	if (source)
 		here_addr(source, value.saddr);
 	assert_int_equal(sink->put(sink->ctx, slot, MAP_ROUTES, &key, &value), 0);
 	assert_int_equal(sink->put(sink->ctx, slot, MAP_ROUTE_PLENS, &lens_key, &lens), 0);
 	sink->state(sink->ctx, slot)->plens[family == AF_INET6] = 1;
+}
+
+/* The same, and the route names no source itself. */
+static inline void here_route(const struct map_sink *sink, __u32 slot, const char *source,
+			      __u8 family)
+{
+	here_route_as(sink, slot, source, family, false);
 }
 
 /* A space that is in step, IPv4 routed from 192.0.2.1, with empty tables; not committed yet. */

@@ -285,6 +285,16 @@ static void test_a_tunnel_has_its_own_addresses(void **unused)
 	f.has_saddr = KNOWN_BOUND;
 	here_addr("192.0.2.1", f.saddr);
 	assert_reason(f, SA_SOURCE);
+	/* a route that names a source (IPv6) does so for packets, not for tunnels */
+	here_route_as(&sink, slot, "192.0.2.1", AF_INET, true);
+	assert_reason(f, SOURCE_UNKNOWN);
+	p.tmpl[0].optional = 1;
+	put(&p);
+	assert_reason(f, SOURCE_UNKNOWN);
+	sad_del(sad, &s);
+	memset(s.saddr, 0, 16);
+	sad_put(sad, &s);
+	assert_reason(f, SA);
 }
 
 static void test_templates_all_but_the_optional_ones_need_an_sa(void **unused)

@@ -84,6 +84,25 @@ static void several_next_hops_with_one_source(void **state)
 	hints_stop();
 }
 
+/* Packets have the source that a route names; tunnels that routing gives theirs have not. */
+static void a_source_that_an_ipv6_route_names(void **state)
+{
+	(void)state;
+	net_need();
+	ip_begin();
+	ip("-6 route add 2620:8::/32 dev rtd1 src 2001:db8:f::1");
+	ip("-6 route add 2620:9::/32 dev rtd1");
+	ip("route add 10.24.0.0/16 dev rtd1 src 10.1.0.1");
+	ip_end();
+	hints_start();
+	hints_settle();
+	assert_false(hints_lookup("2620:8::1")->unknown);
+	assert_true(hints_lookup("2620:8::1")->named);
+	assert_false(hints_lookup("2620:9::1")->named);
+	assert_false(hints_lookup("10.24.1.1")->named);
+	hints_stop();
+}
+
 /* connect() asks twice, the second time with the source; sendto() once. */
 static void a_rule_on_the_source_may_change_the_device(void **state)
 {
@@ -212,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(rules_on_users_and_ports_make_hints_uncertain),
 		TEST(several_next_hops_with_one_source),
+		TEST(a_source_that_an_ipv6_route_names),
 		TEST(a_rule_on_the_source_may_change_the_device),
 		TEST(a_source_that_is_gone_is_not_known),
 		TEST(labels_choose_among_sources),
