@@ -147,6 +147,8 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 	/* it has a source, and what it is compared with is not known: see route_tmpl() */
 	if (reason == REASON_SA_SOURCE && t->saddr[3] == ~0U)
 		return REASON_SOURCE_UNKNOWN;
+	if (reason == REASON_SPORT_UNKNOWN || reason == REASON_SA_ANY_SOURCE)
+		return reason;
 	if (t->optional)
 		return REASON_POLICY_OPTIONAL;
 	name_negotiation(c, class, t->family, t->daddr);
@@ -188,13 +190,38 @@ static __always_inline __u8 check_policy(struct call *c, const struct space_stat
 	return !reason_passes(more) || more == REASON_SA ? more : reason;
 }
 
+/*
+ * Of policies that compare a source port which the socket does not have yet, and may be given: can
+ * one be chosen? They stand in a class of their own, without it.
+ */
+static __always_inline int find_sport(struct call *c, const struct space_state *st, __u8 class)
+{
+	if (!awaits_sport(&c->flow) || !st->masks[class + CLASS_SPORT][c->flow.family == AF_INET6])
+		return SPD_NONE;
+	c->by_sport = true;
+	return spd_lookup(&c->flow, st, c->space, class + CLASS_SPORT, &c->policy) & SPD_FOUND_MASK;
+}
+
 /* The policy for the flow, into c->policy. */
 static __always_inline int find_policy(struct call *c, const struct space_state *st, __u8 class)
 {
-	int found = spd_lookup(&c->flow, st, c->space, class, &c->policy);
+	int sport = find_sport(c, st, class), found;
+	__u32 priority = c->policy.priority;
 
+	found = spd_lookup(&c->flow, st, c->space, class, &c->policy);
 	c->by_sport |= !!(found & SPD_BY_SPORT);
-	return found & SPD_FOUND_MASK;
+	found &= SPD_FOUND_MASK;
+	if (sport == SPD_NONE ||
+	    (sport == SPD_FOUND && found == SPD_FOUND && c->policy.priority < priority))
+		return found;
+	return sport == SPD_UNSURE ? SPD_UNSURE : SPD_SPORT;
+}
+
+static __always_inline __u8 unsure_reason(int found)
+{
+	return found == SPD_TIE	    ? REASON_POLICY_TIE
+	       : found == SPD_SPORT ? REASON_SPORT_UNKNOWN
+				    : REASON_SOURCE_UNKNOWN;
 }
 
 static __always_inline __u8 check_class(struct call *c, const struct space_state *st, __u8 class,
@@ -204,10 +231,8 @@ static __always_inline __u8 check_class(struct call *c, const struct space_state
 
 	if (found == SPD_NONE)
 		return REASON_NO_POLICY;
-	if (found == SPD_TIE)
-		return REASON_POLICY_TIE;
 	if (found != SPD_FOUND)
-		return REASON_SOURCE_UNKNOWN;
+		return unsure_reason(found);
 	*index = c->policy.index;
 	return check_policy(c, st, class);
 }
@@ -232,7 +257,8 @@ static __always_inline int answer_clear(struct call *c, const struct space_state
 	if (found == SPD_NONE || (found == SPD_FOUND && !c->policy.block))
 		return answer(&c->decision, reason);
 	if (found != SPD_FOUND)
-		return answer(&c->decision, REASON_SOURCE_UNKNOWN);
+		return answer(&c->decision,
+			      found == SPD_SPORT ? REASON_SPORT_UNKNOWN : REASON_SOURCE_UNKNOWN);
 	c->decision.req_index = c->policy.index;
 	name_negotiation(c, CLASS_REQUIRE, c->flow.family, c->flow.daddr);
 	return answer(&c->decision, required);
@@ -277,9 +303,9 @@ __noinline int flow_route(struct call *c, const struct space_state *st)
 	q.at.marks = marks;
 	q.at.family = f->family;
 	__builtin_memcpy(q.at.addr, f->daddr, sizeof(q.at.addr));
-	if (marks < 0 || !route_lookup(st, &q) || q.answer.unknown)
+	if (marks < 0 || !route_lookup(st, &q))
 		return 0;
-	if (q.answer.by_source && f->has_saddr)
+	if (q.answer.unknown || (q.answer.by_source && f->has_saddr))
 		return q.answer.by_source & BY_SOURCE_XFRMI ? ROUTE_UNSURE : 0;
 	if (q.answer.none)
 		return ROUTE_NONE;

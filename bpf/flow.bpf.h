@@ -10,13 +10,25 @@
 #define AF_INET	 2
 #define AF_INET6 10
 
-#define IPPROTO_ICMP   1
-#define IPPROTO_UDP    17
-#define IPPROTO_COMP   108
-#define IPPROTO_ICMPV6 58
+#define IPPROTO_ICMP	1
+#define IPPROTO_TCP	6
+#define IPPROTO_UDP	17
+#define IPPROTO_DCCP	33
+#define IPPROTO_ICMPV6	58
+#define IPPROTO_COMP	108
+#define IPPROTO_SCTP	132
+#define IPPROTO_UDPLITE 136
 
 #define ICMP_ECHO	    8
 #define ICMPV6_ECHO_REQUEST 128
+
+/* Will the kernel give the socket a port between this hook and the packet (inet_autobind)? */
+static __always_inline bool awaits_sport(const struct flow *f)
+{
+	return !f->sport &&
+	       (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP || f->proto == IPPROTO_SCTP ||
+		f->proto == IPPROTO_UDPLITE || f->proto == IPPROTO_DCCP);
+}
 
 #define V4MAPPED_WORD2 bpf_htonl(0xffff)
 

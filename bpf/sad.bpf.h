@@ -29,12 +29,13 @@ static __always_inline bool on_device(const struct flow *f, __u32 ifindex)
 }
 
 /* __xfrm4_selector_match, __xfrm6_selector_match. */
-static __always_inline bool sad_selects(const struct sad_value *sa, const struct flow *f)
+static __always_inline bool sad_selects(const struct sad_value *sa, const struct flow *f,
+					bool no_sport)
 {
 	return sa->sel_family == f->family && addr_in(f->daddr, sa->sel_daddr, sa->sel_dst_len) &&
 	       addr_in(f->saddr, sa->sel_saddr, sa->sel_src_len) &&
 	       !((f->dport ^ sa->sel_dport) & sa->sel_dport_mask) &&
-	       !((f->sport ^ sa->sel_sport) & sa->sel_sport_mask) &&
+	       (no_sport || !((f->sport ^ sa->sel_sport) & sa->sel_sport_mask)) &&
 	       (!sa->sel_proto || sa->sel_proto == f->proto) &&
 	       (!sa->sel_ifindex || on_device(f, sa->sel_ifindex));
 }
@@ -50,7 +51,9 @@ struct sad_walk {
 	__u32 best;	/* the reason of the SA that came furthest */
 	__be32 spi;	/* of the one that fits */
 	__u64 deadline; /* and its own, 0: none */
-	__u32 sport;	/* bits of the source port that were compared */
+	__u16 sport;	/* bits of the source port that were compared */
+	__u8 no_sport;	/* awaits_sport() */
+	__u8 no_any;	/* an SA without a source does not count for sure */
 };
 
 /* The first condition that this SA fails, or REASON_SA. */
@@ -63,10 +66,19 @@ static __always_inline __u8 sad_check(const struct sad_value *sa, const struct s
 		return REASON_SA_SPI;
 	if ((w->mark & sa->mark_mask) != sa->mark)
 		return REASON_SA_MARK;
-	if (sa->sel_family && !sad_selects(sa, w->flow))
+	if (sa->sel_family && !sad_selects(sa, w->flow, w->no_sport))
 		return REASON_SA_SELECTOR;
 	if (sa->deadline && w->now >= sa->deadline)
 		return REASON_SA_EXPIRED;
+	if (sa->sel_family && sa->sel_sport_mask && w->no_sport)
+		return REASON_SPORT_UNKNOWN;
+	/*
+	 * xfrm_state_find() looks for an SA without a source only when none with that source is
+	 * being made, of which no message tells. Where the template must have one, the packet is
+	 * dropped meanwhile; an optional one would let it out in clear.
+	 */
+	if (w->no_any && addr_any(sa->saddr))
+		return REASON_SA_ANY_SOURCE;
 	return REASON_SA;
 }
 
@@ -97,7 +109,8 @@ static int sad_step(__u32 i, struct sad_walk *w)
 
 /*
  * REASON_SA and w->spi, or the reason of the SA that came furthest: the reasons of sad_check are
- * numbered in the order of its conditions. The caller sets tmpl, flow, now and mark.
+ * numbered in the order of its conditions, and those that are not known come behind REASON_SA. The
+ * caller sets tmpl, flow, now and mark.
  */
 static __always_inline __u8 sad_lookup(struct sad_walk *w, __u32 space)
 {
@@ -115,6 +128,8 @@ static __always_inline __u8 sad_lookup(struct sad_walk *w, __u32 space)
 	w->best = REASON_NO_SA + loop_zero;
 	w->spi = loop_zero;
 	w->sport = loop_zero;
+	w->no_sport = awaits_sport(w->flow);
+	w->no_any = w->tmpl->optional && !addr_any(w->tmpl->saddr);
 	bpf_loop(SAD_SLOTS_MAX, sad_step, w, 0);
 	return w->best;
 }

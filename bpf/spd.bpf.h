@@ -12,6 +12,7 @@ enum spd_found {
 	SPD_FOUND,
 	SPD_UNSURE, /* a shape that compares what is not known of the flow could be chosen */
 	SPD_TIE,    /* several could be, and they differ */
+	SPD_SPORT,  /* one that compares a source port could be, and there is none yet */
 	SPD_FOUND_MASK = 7,
 	SPD_BY_SPORT = 8, /* beside any of them: a source port was compared on the way */
 };
@@ -60,6 +61,7 @@ struct spd_walk {
 	__u8 unsure;
 	__u8 exact, inexact, unknown;			   /* enum spd_kind */
 	__u8 exact_chosen, inexact_chosen, unknown_chosen; /* which shape */
+	__u8 no_sport;					   /* awaits_sport(): all ones */
 };
 
 /* One whose place is not known beside others: if any blocks, that one. */
@@ -148,6 +150,8 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	}
 	w->sport |= m->sport;
 	spd_key_set(w->key, w->flow, m);
+	/* the port that the socket will have is not 0: no entry has this */
+	w->key->pad[0] = (m->sport | m->sport >> 8) & w->no_sport;
 	v = bpf_map_lookup_elem(&spd, w->key);
 	if (v)
 		spd_take(w, v, i);
@@ -187,6 +191,7 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	key.spd.class = class;
 	key.spd.family = f->family;
 	w.count = w.masks->count;
+	w.no_sport = awaits_sport(f) ? 0xff : 0;
 	w.flow = f;
 	w.key = &key.spd;
 	/* each read by itself: equal registers would be known to be equal */
@@ -214,6 +219,7 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	barrier_var(chosen); /* the bound must be seen by the verifier, not only by the compiler */
 	chosen &= SPD_MASKS_MAX - 1;
 	spd_key_set(&key.spd, f, &w.masks->mask[chosen]);
+	key.spd.pad[0] = 0;
 	found = bpf_map_lookup_elem(&spd, &key.spd);
 	if (!found)
 		return SPD_UNSURE; /* it went meanwhile: the epoch has moved */

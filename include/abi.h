@@ -122,11 +122,14 @@ struct space_state {
 	__u8 full;	    /* enum full bits: what does not fit is unknown, and unknown refuses */
 	__u8 fwmarks;	    /* how many are in use; FWMARKS_UNKNOWN: hints hold for mark 0 only */
 	__u8 masks[CLASS_COUNT][2]; /* 0: no policy of that [family == AF_INET6] */
+	__u8 plens[2];		    /* 0: no hint of that family */
 	__u8 pad[2];
-	__u8 plens[2]; /* 0: no hint of that family */
-	__u8 pad2[6];
 	struct fwmark fwmark[FWMARKS_MAX]; /* what policy routing compares a mark with */
 };
+
+/* From a class to its own of source ports not given yet. */
+#define CLASS_SPORT (CLASS_SUB_SPORT - CLASS_SUB)
+_Static_assert(CLASS_COUNT == 2 * CLASS_SPORT, "each class has one");
 
 /* spd_masks: which selector shapes are in use, best priority first. */
 struct spd_masks_key {
@@ -258,7 +261,7 @@ struct route_key {
 	__be32 addr[4]; /* masked */
 };
 
-/* What a socket that is bound to a source may do otherwise. */
+/* What a socket that is bound to a source may do otherwise; where nothing is known, any. */
 enum by_source {
 	BY_SOURCE_DEVICE = 1, /* leave by another device, or have no route */
 	BY_SOURCE_XFRMI = 2,  /* and one of them is an xfrm interface */

@@ -57,18 +57,29 @@
 	X(INTERFACE_NO_POLICY, WAIT, "interface-no-policy",                                        \
 	  "it is routed into an xfrm interface, and no policy with its if_id protects")            \
 	X(POLICY_TIE, WAIT, "policy-tie",                                                          \
-	  "policies of the same priority differ, and which one the kernel takes is not known")
+	  "policies of the same priority differ, and which one the kernel takes is not known")     \
+	X(SPORT_UNKNOWN, WAIT, "sport-unknown",                                                    \
+	  "a source port is compared, and the socket has none yet")                                \
+	X(SA_ANY_SOURCE, WAIT, "sa-any-source",                                                    \
+	  "an optional template, and an SA without a source: one being made may hide it")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \
 	X(REJECT, "reject")                                                                        \
 	X(AUDIT, "audit")
 
-/* Tables of selectors in the order in which they are asked (xfrm_policy_lookup: SUB first). */
+/*
+ * Tables of selectors in the order in which they are asked (xfrm_policy_lookup: SUB first). Behind
+ * them one more for each, of those that compare a source port which the kernel may give to a socket
+ * that has none yet: the same policies without their source port (spd.h).
+ */
 #define SAGATE_CLASSES(X)                                                                          \
 	X(SUB, "sub")                                                                              \
 	X(MAIN, "main")                                                                            \
-	X(REQUIRE, "require")
+	X(REQUIRE, "require")                                                                      \
+	X(SUB_SPORT, "sub-sport")                                                                  \
+	X(MAIN_SPORT, "main-sport")                                                                \
+	X(REQUIRE_SPORT, "require-sport")
 
 /* Which hook saw the call. */
 #define SAGATE_HOOKS(X)                                                                            \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,11 +77,22 @@ static bool source_fits(const struct sa_info *sa, const struct sa_wanted *w)
 	       (addr_any(w->tmpl.saddr) || !memcmp(sa->saddr, w->tmpl.saddr, sizeof(sa->saddr)));
 }
 
+/* The kernel will give the socket a port, and which is not known: awaits_sport() in bpf/. */
+static bool awaits_sport(const struct flow *f)
+{
+	return !f->sport &&
+	       (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP || f->proto == IPPROTO_SCTP ||
+		f->proto == IPPROTO_UDPLITE || f->proto == IPPROTO_DCCP);
+}
+
 static bool selects(const struct sa_info *sa, const struct sa_wanted *w)
 {
+	struct selector_info sel = sa->sel;
 	char text[1];
 
-	return !sa->sel.family || selector_outside(&sa->sel, w->flow, text, 0) == SELECTOR_FITS;
+	if (awaits_sport(w->flow))
+		sel.sport = sel.sport_mask = 0;
+	return !sel.family || selector_outside(&sel, w->flow, text, 0) == SELECTOR_FITS;
 }
 
 static enum sa_condition condition(const struct sad *sad, const struct sa_info *sa,
@@ -112,6 +124,10 @@ static enum sa_condition condition(const struct sad *sad, const struct sa_info *
 		return SA_FAILS_DIRECTION;
 	if (sa->exhausted)
 		return SA_FAILS_SEQUENCE;
+	if (sa->sel.family && sa->sel.sport_mask && awaits_sport(w->flow))
+		return SA_FAILS_SPORT;
+	if (w->tmpl.optional && addr_any(sa->saddr) && !addr_any(w->tmpl.saddr))
+		return SA_FAILS_ANY_SOURCE;
 	return sad_stored(sa) ? SA_FITS : SA_FAILS_TABLE_FULL;
 }
 
@@ -178,6 +194,15 @@ static void condition_text(enum sa_condition c, const struct sa_info *sa, const 
 		break;
 	case SA_FAILS_SEQUENCE:
 		snprintf(text, size, "sequence: no number is left");
+		break;
+	case SA_FAILS_SPORT:
+		snprintf(text, size, "sport %u, and the socket has no port yet",
+			 ntohs(sa->sel.sport));
+		break;
+	case SA_FAILS_ANY_SOURCE:
+		snprintf(text, size,
+			 "any-source: one being made hides it, and the template is "
+			 "optional");
 		break;
 	case SA_FAILS_TABLE_FULL:
 		snprintf(text, size, "table-full: it fits and is not in the map");

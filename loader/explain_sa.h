@@ -31,6 +31,8 @@
 	X(EXPIRED, "expired")                                                                      \
 	X(DIRECTION, "direction")                                                                  \
 	X(SEQUENCE, "sequence")                                                                    \
+	X(SPORT, "sport")                                                                          \
+	X(ANY_SOURCE, "any-source")                                                                \
 	X(TABLE_FULL, "table-full")
 
 enum sa_condition {

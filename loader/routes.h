@@ -15,12 +15,12 @@
  *     source is given and oif is 0: the device is not known;
  *   - IPv4 without any address; an IPv6 destination without a route where rules or routes compare
  *     the source.
- * Where an IPv6 route names its source, `named` says that a tunnel that goes there does not have it.
- * In a local IPv4 prefix (AnyIP) each destination is its own source: the entry is known only where
- * the device has disable_xfrm, which exempts it whatever the source; saddr is 0 then.
- * Where rules or routes compare the source, `by_source` says that a bound one may change the
- * device. Nothing is told by the kernel, so routes_refresh() is for it: disable_xfrm, IPv6 address
- * labels, sysctls.
+ * Where an IPv6 route names its source, `named` says that a tunnel that goes there does not have
+ * it. In a local IPv4 prefix (AnyIP) each destination is its own source: the entry is known only
+ * where the device has disable_xfrm, which exempts it whatever the source; saddr is 0 then. Where
+ * rules or routes compare the source, `by_source` says that a bound one may change the device.
+ * Nothing is told by the kernel, so routes_refresh() is for it: disable_xfrm, IPv6 address labels,
+ * sysctls.
  */
 #ifndef SAGATE_ROUTES_H
 #define SAGATE_ROUTES_H

@@ -45,7 +45,10 @@ static void finish(struct route_ask *a)
 
 static void finish_unknown(struct route_ask *a)
 {
-	a->found = (struct route_value){.unknown = 1};
+	a->found = (struct route_value){
+		.unknown = 1,
+		.by_source = a->view->xfrmi ? BY_SOURCE_XFRMI : 0,
+	};
 	done(a);
 }
 
@@ -298,6 +301,11 @@ static void take_match(struct route_ask *a, const struct reply *r)
 					 .tos = r->tos}};
 	size_t n;
 
+	/* no route by the socket's device: IPv4 takes the address to be on its link */
+	if (r->error == -EHOSTUNREACH && !six && a->oif) {
+		source_known(a);
+		return;
+	}
 	/* IPv6 looks up otherwise here (no reachability): another route means we do not know */
 	if (r->error || (six && (r->table != a->table || r->metric != a->metric))) {
 		if (a->view->shared[six]) {
@@ -309,6 +317,11 @@ static void take_match(struct route_ask *a, const struct reply *r)
 		return;
 	}
 	n = routes_view_hops(a->view, six, &like, &a->hop);
+	/* without a rule IPv4 has both tables in one, and says main (fib_trie_unmerge()) */
+	if (!n && !six && like.key.table == RT_TABLE_MAIN) {
+		like.key.table = RT_TABLE_LOCAL;
+		n = routes_view_hops(a->view, six, &like, &a->hop);
+	}
 	a->hop_end = a->hop + n;
 	a->found.named = six && a->view->named && names_source(a);
 	if (n == 1 || !a->view->shared[six]) {

@@ -117,6 +117,7 @@ static int add_link(struct routes_view *view, const struct nlmsghdr *msg)
 	link->loopback = info->ifi_flags & IFF_LOOPBACK;
 	link->up = info->ifi_flags & IFF_UP;
 	read_xfrmi(tb[IFLA_LINKINFO], link);
+	view->xfrmi |= link->xfrmi;
 	link->noxfrm = read_noxfrm(tb[IFLA_AF_SPEC]);
 	return 0;
 }

@@ -50,6 +50,7 @@ struct routes_view {
 	struct route_link *links;
 	bool shared[2]; /* some routes have several next hops */
 	bool from[2];	/* rules or routes that compare the source address */
+	bool xfrmi;	/* there are xfrm interfaces */
 	bool named;	/* IPv6 routes that name their source */
 	bool oif_rules; /* rules that compare the device a socket is bound to */
 	/* what rules compare the mark with; more than there is room for: the count is

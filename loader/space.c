@@ -11,6 +11,7 @@
 #include "boot_time.h"
 #include "cgroup.h"
 #include "cleanup.h"
+#include "local_ports.h"
 #include "log.h"
 #include "netns.h"
 #include "space.h"
@@ -255,7 +256,10 @@ static int start(struct space *s, const struct space_config *config, struct erro
 			 e);
 	if (err)
 		return err;
-	err = requirements_new(mirror_spd(s->mirror), &s->requirements);
+	s->ports_fd = local_ports_open(s->netns_fd);
+	err = local_ports_read(s->ports_fd, mirror_spd(s->mirror));
+	if (!err)
+		err = requirements_new(mirror_spd(s->mirror), &s->requirements);
 	if (!err)
 		err = requirements_adopt(s->requirements, s->bpf, s->slot);
 	if (err)
@@ -279,7 +283,7 @@ int space_new(sd_event *event, struct bpf *b, const struct space_config *config,
 	s->bpf = b;
 	s->ops = ops;
 	s->ctx = ctx;
-	s->netns_fd = s->acquire_fd = -1;
+	s->netns_fd = s->acquire_fd = s->ports_fd = -1;
 	s->require_children = config->require_children;
 	bpf_sink(b, &s->sink);
 	err = start(s, config, e);
@@ -305,6 +309,7 @@ void space_free(struct space *s)
 	mirror_free(s->mirror);
 	cleanup_close(&s->netns_fd);
 	cleanup_close(&s->acquire_fd);
+	cleanup_close(&s->ports_fd);
 	free(s);
 }
 
@@ -374,7 +379,8 @@ int space_acquire(struct space *s, const struct flow *flow, const struct policy_
 
 void space_second(struct space *s)
 {
-	/* sysctls like disable_xfrm change without an event */
+	/* sysctls like this one and disable_xfrm change without an event */
+	local_ports_read(s->ports_fd, mirror_spd(s->mirror));
 	if (++s->seconds % SPACE_REFRESH_S == 0)
 		routes_refresh(s->routes);
 	if (!s->ike_lost)

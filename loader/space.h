@@ -73,6 +73,7 @@ struct space {
 	char ike_problem[256];
 	pid_t ike_pid;	/* exempt from gates; 0: none */
 	int acquire_fd; /* -1: not opened yet */
+	int ports_fd;	/* local_ports_open() */
 	struct bpf *bpf;
 	struct map_sink sink;
 	struct mirror *mirror;

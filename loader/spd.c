@@ -93,7 +93,7 @@ static bool was_trap(const struct spd *spd, const struct spd_entry *e, const str
 	return old->pol.was_trap || spd_rank_of(&old->pol) == SPD_RANK_REQUIRED;
 }
 
-int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
+static int put_one(struct spd *spd, enum spd_class class, const struct policy_info *p)
 {
 	struct spd_entry *e, *found = entry_find(spd, class, p->index);
 	struct spd_entry *old = found && !found->gone ? found : NULL;
@@ -134,9 +134,83 @@ int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
 	} else if (found) {
 		entry_drop(spd, found);
 	}
+	spd->seconds += class >= CLASS_SPORT && !old;
 	if (!spd->store.missing)
 		mirror_store_settle(&spd->store);
 	return 1;
+}
+
+/* Whether a socket may be given a port that the policy's selector lets in. */
+static bool meets_ports(const struct spd *spd, const struct policy_info *p)
+{
+	const __u16 mask = ntohs(p->sel.sport_mask), port = ntohs(p->sel.sport) & mask;
+	const __u16 open = (__u16)~mask;
+
+	if (!mask)
+		return false;
+	/* a mask that is no prefix: its ports are spread out, and one of them will be met */
+	if (open & (open + 1))
+		return true;
+	return port <= spd->port_last && (port | open) >= spd->port_first;
+}
+
+static int del_one(struct spd *spd, enum spd_class class, __u32 index);
+
+/* The second entry of a policy, in the class of source ports not given yet: made, kept or gone. */
+static int put_sport(struct spd *spd, enum spd_class class, const struct policy_info *p)
+{
+	struct policy_info *copy;
+	struct spd_entry *e;
+	int r;
+
+	if (!meets_ports(spd, p))
+		return entry_standing(spd, class + CLASS_SPORT, p->index)
+			       ? del_one(spd, class + CLASS_SPORT, p->index)
+			       : 0;
+	e = entry_new(p);
+	if (!e)
+		return -ENOMEM;
+	copy = &e->pol;
+	copy->sel.sport = copy->sel.sport_mask = 0;
+	r = put_one(spd, class + CLASS_SPORT, copy);
+	free(e);
+	return r;
+}
+
+/* First what makes flows wait, last what no longer does. */
+int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
+{
+	int more = meets_ports(spd, p) ? put_sport(spd, class, p) : 0;
+	int r = more < 0 ? more : put_one(spd, class, p);
+
+	if (r >= 0 && !meets_ports(spd, p))
+		more = put_sport(spd, class, p);
+	return more < 0 ? more : r;
+}
+
+int spd_set_ports(struct spd *spd, __u16 first, __u16 last)
+{
+	const __u16 was[2] = {spd->port_first, spd->port_last};
+	int r = 0;
+
+	if (was[0] == first && was[1] == last)
+		return 0;
+	spd->port_first = first;
+	spd->port_last = last;
+	for (int c = 0; c < CLASS_SPORT; c++) {
+		mhash_foreach(&spd->by_index, i, node, tmp)
+		{
+			const struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
+
+			if (r >= 0 && e->class == c && !e->gone && e->pol.sel.sport_mask)
+				r = put_sport(spd, c, &e->pol);
+		}
+	}
+	if (r >= 0)
+		return 0;
+	spd->port_first = was[0];
+	spd->port_last = was[1];
+	return r;
 }
 
 int spd_put_dumped(struct spd *spd, enum spd_class class, const struct policy_info *p)
@@ -166,7 +240,7 @@ static int remember_gone(struct spd *spd, enum spd_class class, __u32 index)
 	return 0;
 }
 
-int spd_del(struct spd *spd, enum spd_class class, __u32 index)
+static int del_one(struct spd *spd, enum spd_class class, __u32 index)
 {
 	struct spd_entry *e = entry_find(spd, class, index);
 
@@ -174,9 +248,19 @@ int spd_del(struct spd *spd, enum spd_class class, __u32 index)
 		return remember_gone(spd, class, index);
 	if (!e || e->gone)
 		return 0;
+	spd->seconds -= class >= CLASS_SPORT;
 	entry_unlink(spd, e, spd->dumping[class]);
 	spd_group_refill(spd);
 	return 1;
+}
+
+int spd_del(struct spd *spd, enum spd_class class, __u32 index)
+{
+	int r = del_one(spd, class, index), more = 0;
+
+	if (r >= 0 && entry_standing(spd, class + CLASS_SPORT, index))
+		more = del_one(spd, class + CLASS_SPORT, index);
+	return more < 0 ? more : r;
 }
 
 /*
@@ -196,6 +280,7 @@ static size_t remove_all(struct spd *spd, enum spd_class class, bool only_old)
 				continue;
 			if (only_old && e->generation == spd->generation[class])
 				continue;
+			spd->seconds -= class >= CLASS_SPORT;
 			entry_unlink(spd, e, false);
 			n++;
 		}
@@ -207,8 +292,12 @@ static size_t remove_all(struct spd *spd, enum spd_class class, bool only_old)
 
 size_t spd_flush(struct spd *spd, enum spd_class class)
 {
+	size_t n;
+
 	spd->flushed[class] = spd->dumping[class];
-	return remove_all(spd, class, false);
+	n = remove_all(spd, class, false);
+	remove_all(spd, class + CLASS_SPORT, false);
+	return n;
 }
 
 static void forget_gone(struct spd *spd, enum spd_class class)
@@ -230,12 +319,18 @@ void spd_mark(struct spd *spd, enum spd_class class)
 	forget_gone(spd, class);
 	spd->generation[class]++;
 	spd->dumping[class] = true;
+	forget_gone(spd, class + CLASS_SPORT);
+	spd->generation[class + CLASS_SPORT]++;
 }
 
 size_t spd_sweep(struct spd *spd, enum spd_class class)
 {
+	size_t n;
+
 	forget_gone(spd, class);
-	return remove_all(spd, class, true);
+	n = remove_all(spd, class, true);
+	remove_all(spd, class + CLASS_SPORT, true);
+	return n;
 }
 
 void spd_each_unlisted(const struct spd *spd, enum spd_class class,
@@ -263,7 +358,7 @@ int spd_each(const struct spd *spd,
 	mhash_foreach(&spd->by_index, i, node, tmp)
 	{
 		const struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
-		int r = e->gone ? 0 : each(ctx, e->class, &e->pol);
+		int r = e->gone || e->class >= CLASS_SPORT ? 0 : each(ctx, e->class, &e->pol);
 
 		if (r)
 			return r;
@@ -274,7 +369,7 @@ int spd_each(const struct spd *spd,
 void spd_count(const struct spd *spd, struct spd_counts *counts)
 {
 	*counts = (struct spd_counts){
-		.policies = spd->by_index.count - spd->gone,
+		.policies = spd->by_index.count - spd->gone - spd->seconds,
 		.stored = spd->stored,
 		.missing = spd->store.missing,
 		.ties = spd->ties,
@@ -289,6 +384,7 @@ struct spd *spd_new(__u32 space, const struct map_sink *sink)
 
 	if (!spd)
 		return NULL;
+	spd->port_last = 0xffff;
 	spd->store = (struct mirror_store){.sink = sink, .space = space, .full_bit = FULL_SPD};
 	for (int c = 0; c < CLASS_COUNT * 2; c++)
 		spd->masks[c / 2][c % 2].key = (struct spd_masks_key){

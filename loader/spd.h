@@ -36,6 +36,13 @@ struct spd *spd_new(__u32 space, const struct map_sink *sink);
 /* Frees the table and leaves the maps as they are (the daemon may stop, enforcement stays). */
 void spd_free(struct spd *spd);
 
+/*
+ * The ports that sockets without one are given (ip_local_port_range). A policy whose source ports
+ * these meet stands a second time, in the class CLASS_SPORT behind its own and without them, which
+ * such sockets are looked up in. Until it is called: any port. -ENOMEM: call again.
+ */
+int spd_set_ports(struct spd *spd, __u16 first, __u16 last);
+
 /* XFRM_POLICY_TYPE_* → its class; CLASS_COUNT for a type that no flow is looked up in. */
 enum spd_class spd_class_of(__u8 type);
 

@@ -18,8 +18,10 @@ struct spd {
 	__u32 generation[CLASS_COUNT];
 	__u64 age;
 	size_t stored, ties, gone;
-	bool dumping[CLASS_COUNT]; /* between mark and sweep */
-	bool flushed[CLASS_COUNT]; /* and flushed since */
+	size_t seconds;		     /* policies in the classes of source ports not given yet */
+	bool dumping[CLASS_COUNT];   /* between mark and sweep */
+	bool flushed[CLASS_COUNT];   /* and flushed since */
+	__u16 port_first, port_last; /* host order: what sockets may be given */
 };
 
 /* How much a policy protects: on a tie of priorities the lowest of these is assumed to win. */

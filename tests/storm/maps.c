@@ -118,7 +118,7 @@ static void take_policy(struct maps *m, const void *key, const void *value)
 {
 	const struct spd_key *k = key;
 
-	if (k->class == CLASS_REQUIRE)
+	if (k->class >= CLASS_REQUIRE)
 		return;
 	m->policies = one_more(m->policies, m->policy_count, &m->policy_size, sizeof(*m->policies));
 	memcpy(&m->policies[m->policy_count].key, key, sizeof(struct spd_key));

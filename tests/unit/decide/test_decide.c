@@ -291,6 +291,8 @@ static void test_a_tunnel_has_its_own_addresses(void **unused)
 	p.tmpl[0].optional = 1;
 	put(&p);
 	assert_reason(f, SOURCE_UNKNOWN);
+	p.tmpl[0].optional = 0;
+	put(&p);
 	sad_del(sad, &s);
 	memset(s.saddr, 0, 16);
 	sad_put(sad, &s);
@@ -532,6 +534,103 @@ static void test_a_requirement_needs_a_policy_and_its_sa(void **unused)
 	assert_reason(flow("198.51.100.1", 80), DEFAULT_BLOCK);
 }
 
+/* A socket without a port is given one behind connect4/6: which, nobody knows yet. */
+static void test_a_source_port_that_the_socket_has_not_got_yet(void **unused)
+{
+	struct policy_info p = trap(), all = policy("0.0.0.0", 0, "0.0.0.0", 0);
+	struct flow f = flow("192.0.2.2", 80), bound = f, ping = f;
+
+	(void)unused;
+	bound.sport = htons(5001);
+	ping.proto = IPPROTO_ICMP;
+	p.sel.sport = htons(40000);
+	p.sel.sport_mask = htons(0xffff);
+	put(&p);
+	assert_int_equal(spd_set_ports(spd, 32768, 60999), 0);
+	assert_reason(f, SPORT_UNKNOWN);
+	assert_reason(bound, NO_POLICY);
+	assert_reason(ping, NO_POLICY);
+	assert_reason(flow("192.0.2.3", 80), NO_POLICY); /* what it does not select passes */
+	all.index = 99;
+	all.priority = p.priority;
+	put(&all);
+	assert_reason(f, SPORT_UNKNOWN);
+	all.priority = p.priority - 1;
+	put(&all);
+	assert_reason(f, POLICY_ALLOW);
+	assert_int_equal(spd_del(spd, CLASS_MAIN, all.index), 1);
+	/* ports that no socket is given without asking */
+	assert_int_equal(spd_set_ports(spd, 50000, 60999), 0);
+	assert_reason(f, NO_POLICY);
+	assert_int_equal(spd_set_ports(spd, 40000, 40000), 0);
+	assert_reason(f, SPORT_UNKNOWN);
+	assert_int_equal(spd_del(spd, CLASS_MAIN, p.index), 1);
+	assert_reason(f, NO_POLICY);
+	/* port 0 is not what it will have */
+	p.sel.sport = 0;
+	p.sel.sport_mask = htons(0xff00);
+	put(&p);
+	assert_reason(f, NO_POLICY);
+	bound.sport = htons(200);
+	assert_reason(bound, NO_SA);
+	/* a requirement */
+	p.sel.sport_mask = 0;
+	assert_int_equal(spd_del(spd, CLASS_MAIN, p.index), 1);
+	p.action = XFRM_POLICY_BLOCK;
+	p.tmpl_count = 0;
+	p.sel.sport = htons(0x9c00);
+	p.sel.sport_mask = htons(0xfc00);
+	assert_int_equal(spd_put(spd, CLASS_REQUIRE, &p), 1);
+	assert_reason(f, SPORT_UNKNOWN);
+	assert_int_equal(spd_flush(spd, CLASS_REQUIRE), 1);
+	assert_reason(f, NO_POLICY);
+}
+
+static void test_a_source_port_that_an_sa_compares(void **unused)
+{
+	struct policy_info p = trap();
+	struct sa_info s = sa();
+	struct flow f = flow("192.0.2.2", 80), bound = f;
+
+	(void)unused;
+	bound.sport = htons(5001);
+	put(&p);
+	s.sel.family = AF_INET;
+	s.sel.sport = htons(5001);
+	s.sel.sport_mask = htons(0xffff);
+	sad_put(sad, &s);
+	assert_reason(f, SPORT_UNKNOWN);
+	assert_reason(bound, SA);
+	p.tmpl[0].optional = 1;
+	put(&p);
+	assert_reason(f, SPORT_UNKNOWN);
+	s.spi = htonl(0x77);
+	s.sel.family = 0;
+	sad_put(sad, &s);
+	assert_reason(f, SA);
+}
+
+/* The kernel looks for those without a source only when none with it is being made. */
+static void test_an_sa_without_a_source_is_not_enough_for_an_optional_template(void **unused)
+{
+	struct policy_info p = trap();
+	struct sa_info s = sa();
+	struct flow f = flow("192.0.2.2", 80);
+
+	(void)unused;
+	memset(s.saddr, 0, 16);
+	sad_put(sad, &s);
+	put(&p);
+	assert_reason(f, SA);
+	p.tmpl[0].optional = 1;
+	put(&p);
+	assert_reason(f, SA_ANY_SOURCE);
+	addr("192.0.2.1", s.saddr);
+	s.spi = htonl(0x77);
+	sad_put(sad, &s);
+	assert_reason(f, SA);
+}
+
 static void test_what_routing_does_not_say_refuses(void **unused)
 {
 	struct policy_info p = trap();
@@ -558,6 +657,23 @@ static void test_what_routing_does_not_say_refuses(void **unused)
 	assert_reason(f, NO_ROUTE);
 	require("192.0.2.0", 24, false, 100);
 	assert_reason(f, REQUIRED_NO_POLICY);
+}
+
+/* Into an xfrm interface nothing goes without an SA: where that may be, no policy is no answer. */
+static void test_unknown_routing_where_there_are_xfrm_interfaces(void **unused)
+{
+	struct route_value value = {.unknown = 1};
+	struct route_key key = {.space = slot, .family = AF_INET};
+	struct flow f = flow("192.0.2.2", 80);
+
+	(void)unused;
+	addr("192.0.2.1", f.saddr);
+	f.has_saddr = KNOWN_BOUND;
+	assert_int_equal(sink.put(sink.ctx, slot, MAP_ROUTES, &key, &value), 0);
+	assert_reason(f, NO_POLICY);
+	value.by_source = BY_SOURCE_XFRMI;
+	assert_int_equal(sink.put(sink.ctx, slot, MAP_ROUTES, &key, &value), 0);
+	assert_reason(f, SOURCE_UNKNOWN);
 }
 
 static void test_a_stale_mirror(void **unused)
@@ -808,7 +924,11 @@ int main(void)
 		T(test_sub_policies_come_first_and_main_ones_follow),
 		T(test_a_trap_that_blocks_is_waited_for_and_another_block_denies),
 		T(test_a_requirement_needs_a_policy_and_its_sa),
+		T(test_a_source_port_that_the_socket_has_not_got_yet),
+		T(test_a_source_port_that_an_sa_compares),
+		T(test_an_sa_without_a_source_is_not_enough_for_an_optional_template),
 		T(test_what_routing_does_not_say_refuses),
+		T(test_unknown_routing_where_there_are_xfrm_interfaces),
 		T(test_a_stale_mirror),
 		T(test_a_failed_negotiation_is_known_until_its_back_off_ends),
 		T(test_the_old_image_decides_until_the_new_one_is_whole),

@@ -62,6 +62,8 @@ static void several_next_hops_with_one_source(void **state)
 	ip("route add 10.21.0.0/16 src 10.0.0.1 nexthop dev rtd1 nexthop dev rtd2");
 	ip("route add 10.22.0.0/16 src 10.1.0.1 nexthop via 172.16.0.7 dev rtd1 "
 	   "nexthop via 172.16.0.8 dev rtd1");
+	/* beside them, of the table that the kernel has in one with main */
+	ip("route add 10.25.1.1/32 dev rtd1 src 10.0.0.1 table local");
 	ip("-6 route add 2620:5::/32 nexthop via 2001:db8:1::9 nexthop via fd00:0:0:1::9");
 	ip("-6 route add 2620:6::/32 src 2001:db8:f::1 nexthop via 2001:db8:1::9 "
 	   "nexthop via fd00:0:0:1::9");
@@ -81,6 +83,7 @@ static void several_next_hops_with_one_source(void **state)
 	assert_false(hints_lookup("2620:6::1")->unknown);
 	assert_int_equal(hints_lookup("2620:6::1")->oif, 0);
 	assert_false(hints_lookup("10.23.1.1")->unknown);
+	assert_false(hints_lookup("10.25.1.1")->unknown);
 	hints_stop();
 }
 
