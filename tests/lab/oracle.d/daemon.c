@@ -20,10 +20,23 @@
 static pid_t child;
 static char control[96];
 
-static void write_conf(const char *path, const char *dir)
+static void write_require(FILE *f, const struct require *q, int i)
+{
+	char a[ADDR_TEXT];
+
+	fprintf(f, "[require \"r%d\"]\nto=%s/%d\n", i, addr_text(q->family, &q->to, a), q->len);
+	if (q->proto)
+		fprintf(f, "proto=%s\n", q->proto == IPPROTO_TCP ? "tcp" : "udp");
+	if (q->port)
+		fprintf(f, "port=%u\n", q->port);
+}
+
+static void write_conf(const char *path, const char *dir, const struct require *requires)
 {
 	FILE *f = fopen(path, "we");
 
+	for (int i = 0; f && i < REQUIRES; i++)
+		write_require(f, &requires[i], i);
 	if (!f ||
 	    fprintf(f,
 		    "[daemon]\ncontrol=%s\npin=/sys/fs/bpf/sagate-oracle\nlog-level=notice\n"
@@ -64,7 +77,7 @@ static bool again(const struct timespec *since)
 	return true;
 }
 
-void daemon_start(const char *program, const char *dir)
+void daemon_start(const char *program, const char *dir, const struct require *requires)
 {
 	struct timespec since;
 	char conf[128], log[128];
@@ -74,7 +87,7 @@ void daemon_start(const char *program, const char *dir)
 	snprintf(control, sizeof(control), "%s/control.sock", dir);
 	snprintf(conf, sizeof(conf), "%s/sagate.conf", dir);
 	snprintf(log, sizeof(log), "%s/daemon.log", dir);
-	write_conf(conf, dir);
+	write_conf(conf, dir, requires);
 	child = fork();
 	if (child < 0)
 		die("fork: %s", strerror(errno));

@@ -7,8 +7,9 @@
 
 #include "flow.h"
 
-/* Starts `program` daemon; ready when its first snapshot is in the maps. `dir` is made. */
-void daemon_start(const char *program, const char *dir);
+/* Starts `program` daemon with REQUIRES requirements; ready when its first snapshot is in the maps.
+ * `dir` is made. */
+void daemon_start(const char *program, const char *dir, const struct require *requires);
 void daemon_stop(void);
 
 /*

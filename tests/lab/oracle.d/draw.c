@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 
 #include "draw.h"
 
@@ -52,6 +53,41 @@ static void draw_route(struct route *t, struct rng *r, int family, int len)
 		t->gw = gateway(family, dev);
 	if (rng_percent(r, 40))
 		t->prefsrc = draw_local(r, family, &any);
+	if (!addr_zero(&t->gw) && rng_percent(r, 12)) {
+		t->dev2 = rng_percent(r, 70) ? DEV_LAN0 + DEV_LAN1 - dev : dev;
+		t->gw2 = gateway(family, t->dev2);
+		if (t->dev2 == dev)
+			t->gw2.b[addr_size(family) - 1]++;
+	}
+}
+
+/* Compares what a socket's address does not tell. */
+static void draw_rule_more(struct rule *u, struct rng *r)
+{
+	/* without it nothing is known of a whole family, not even of daemon_settle()'s marker */
+	if (u->family == AF_INET || rng_percent(r, 60)) {
+		u->dst_len = u->family == AF_INET ? 25 : 48;
+		u->dst = addr_masked(draw_remote(r, u->family), u->dst_len);
+	}
+	switch (rng_below(r, 5)) {
+	case 0:
+		u->uid = true;
+		u->root = rng_percent(r, 50);
+		break;
+	case 1:
+		u->tos = 0x10;
+		break;
+	case 2:
+		u->proto = rng_percent(r, 50) ? IPPROTO_TCP : IPPROTO_UDP;
+		break;
+	case 3:
+		u->proto = IPPROTO_TCP;
+		u->dport = rng_percent(r, 50) ? 80 : 443;
+		break;
+	default:
+		u->proto = IPPROTO_UDP;
+		u->sport = 2000;
+	}
 }
 
 static void draw_rule(struct rule *u, struct rng *r, uint32_t prio)
@@ -60,6 +96,10 @@ static void draw_rule(struct rule *u, struct rng *r, uint32_t prio)
 
 	*u = (struct rule){.family = draw_family(r), .prio = prio};
 	u->table = 100 + rng_below(r, 3);
+	if (rng_percent(r, 25)) {
+		draw_rule_more(u, r);
+		return;
+	}
 	switch (rng_below(r, 5)) {
 	case 0:
 		u->dst_len = u->family == AF_INET ? 25 : 48;

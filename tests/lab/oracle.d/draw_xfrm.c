@@ -6,7 +6,7 @@
 
 static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDP, IPPROTO_GRE};
 static const uint16_t dports[] = {80, 443, 53, 5000};
-static const uint16_t sports[] = {500, 1000, 1001, 2000};
+static const uint16_t sports[] = {500, 1000, 1001, 2000, 40961}; /* the last is given */
 static const uint16_t masks[] = {0xffff, 0xffff, 0xffff, 0xfff0, 0xff00};
 static const uint32_t prios[] = {100, 100, 200, 200, 300, 1000};
 static const int dst_lens4[] = {0, 8, 24, 25, 26, 28, 31, 32, 32, 32};
@@ -144,7 +144,7 @@ static void spoil(struct sa *sa, struct rng *r)
 {
 	int any;
 
-	switch (rng_below(r, 9)) {
+	switch (rng_below(r, 11)) {
 	case 0:
 		sa->reqid++;
 		break;
@@ -168,6 +168,12 @@ static void spoil(struct sa *sa, struct rng *r)
 		break;
 	case 7:
 		sa->larval = true;
+		break;
+	case 8:
+		sa->dir = SA_DIR_IN;
+		break;
+	case 9:
+		sa->pcpu = rng_below(r, 2); /* all here runs on CPU 0 */
 		break;
 	default:
 		sa->src = (struct addr){{0}};
@@ -207,10 +213,14 @@ static void draw_sa(struct world *w, struct rng *r, const struct policy *p, stru
 		sa->unspec = true;
 	if (rng_percent(r, 30))
 		spoil(sa, r);
-	if (rng_percent(r, 5))
+	if (!sa->dir && rng_percent(r, 5))
 		sa->dir = SA_DIR_OUT;
-	if (sa->larval)
+	if (sa->larval) {
 		sa->has_sel = false;
+	} else if (w->lives && rng_percent(r, 40)) {
+		sa->soft = rng_percent(r, 50);
+		sa->hard = !sa->soft;
+	}
 	w->sas++;
 }
 

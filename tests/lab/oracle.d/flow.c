@@ -90,6 +90,11 @@ void flow_draw(struct call *c, const struct world *w, uint64_t seed, uint64_t nu
 		c->family = s->family;
 	}
 	c->dst = s ? inside(&r, c->family, &s->dst, s->dst_len) : draw_remote(&r, c->family);
+	if (rng_percent(&r, 4)) {
+		int own;
+
+		c->dst = draw_local(&r, c->family, &own);
+	}
 	set_way(c, &r, s ? s->proto : 0);
 	set_ports(c, &r, s);
 	c->mark = RNG_PICK(&r, marks);

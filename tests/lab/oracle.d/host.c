@@ -117,7 +117,7 @@ static void fixed_address(int dev, const char *text, int len)
 static void set_sysctls(void)
 {
 	sysctl_set("ipv4/ping_group_range", "0 2147483647");
-	/* outside of every port that a policy here names */
+	/* of the ports that a policy here names, outside of all but one */
 	sysctl_set("ipv4/ip_local_port_range", "40000 41999");
 	sysctl_set("ipv6/conf/all/accept_ra", "0");
 	sysctl_set("ipv6/conf/all/router_solicitations", "0");
@@ -237,8 +237,8 @@ unsigned long host_unreachables(void)
 
 	if (!f)
 		die("/proc/thread-self/net/snmp6: %s", strerror(errno));
-	while (fgets(line, sizeof(line), f)) /* no line: none yet */
-		sscanf(line, "Icmp6OutType1 %lu", &n);
+	while (fgets(line, sizeof(line), f)) /* no line: none yet; another: Icmp6OutType128 */
+		sscanf(line, "Icmp6OutType1%*[ \t]%lu", &n);
 	fclose(f);
 	return n;
 }
@@ -258,6 +258,28 @@ int host_address(int dev, int family, const struct addr *a, int len)
 	return apply(&m, RTM_DELADDR);
 }
 
+/* Each next hop: its header, which holds its length, and its gateway. */
+static void put_hops(struct nl_msg *m, const struct route *r, size_t size)
+{
+	struct {
+		struct rtnexthop nh;
+		struct nlattr gw;
+		uint8_t addr[16];
+	} hops[2] = {0};
+	uint8_t all[sizeof(hops)];
+	size_t one = sizeof(hops[0]) - 16 + size;
+
+	for (int i = 0; i < 2; i++) {
+		hops[i].nh.rtnh_len = (uint16_t)one;
+		hops[i].nh.rtnh_ifindex = ifindex[i ? r->dev2 : r->dev];
+		hops[i].gw.nla_type = RTA_GATEWAY;
+		hops[i].gw.nla_len = (uint16_t)(NLA_HDRLEN + size);
+		memcpy(hops[i].addr, i ? &r->gw2 : &r->gw, size);
+		memcpy(all + (size_t)i * one, &hops[i], one);
+	}
+	nl_put(m, RTA_MULTIPATH, all, 2 * one);
+}
+
 int host_route(const struct route *r)
 {
 	struct rtmsg info = {.rtm_family = (uint8_t)r->family,
@@ -273,9 +295,11 @@ int host_route(const struct route *r)
 
 	nl_start(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
 	nl_put(&m, RTA_DST, &r->dst, size);
-	if (r->dev)
+	if (r->dev2)
+		put_hops(&m, r, size);
+	else if (r->dev)
 		nl_put_u32(&m, RTA_OIF, (uint32_t)ifindex[r->dev]);
-	if (!addr_zero(&r->gw))
+	if (!r->dev2 && !addr_zero(&r->gw))
 		nl_put(&m, RTA_GATEWAY, &r->gw, size);
 	if (!addr_zero(&r->prefsrc))
 		nl_put(&m, RTA_PREFSRC, &r->prefsrc, size);
@@ -291,7 +315,10 @@ int host_rule(const struct rule *r)
 				    .src_len = (uint8_t)r->src_len,
 				    .dst_len = (uint8_t)r->dst_len,
 				    .table = r->table < 256 ? (uint8_t)r->table : RT_TABLE_UNSPEC,
+				    .tos = r->tos,
 				    .action = FR_ACT_TO_TBL};
+	struct fib_rule_port_range sports = {r->sport, r->sport}, dports = {r->dport, r->dport};
+	struct fib_rule_uid_range uids = {r->root ? 0 : 1000, r->root ? 0 : 2000};
 	size_t size = (size_t)addr_size(r->family);
 	struct nl_msg m;
 
@@ -306,6 +333,14 @@ int host_rule(const struct rule *r)
 	}
 	if (r->oif)
 		nl_put_text(&m, FRA_OIFNAME, names[r->oif]);
+	if (r->uid)
+		nl_put(&m, FRA_UID_RANGE, &uids, sizeof(uids));
+	if (r->proto)
+		nl_put(&m, FRA_IP_PROTO, &r->proto, 1);
+	if (r->sport)
+		nl_put(&m, FRA_SPORT_RANGE, &sports, sizeof(sports));
+	if (r->dport)
+		nl_put(&m, FRA_DPORT_RANGE, &dports, sizeof(dports));
 	nl_put_u32(&m, FRA_TABLE, r->table);
 	nl_put_u32(&m, FRA_PRIORITY, r->prio);
 	return apply(&m, RTM_DELRULE);

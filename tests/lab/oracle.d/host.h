@@ -26,6 +26,8 @@ struct route {
 	int len;
 	int dev;	/* DEV_*; 0 with a type that has none */
 	struct addr gw; /* zero: on link */
+	int dev2;	/* a second next hop; 0: none */
+	struct addr gw2;
 	struct addr prefsrc;
 	uint32_t table, metric;
 	uint8_t type; /* RTN_UNICAST, RTN_BLACKHOLE, … */
@@ -37,6 +39,10 @@ struct rule {
 	int src_len, dst_len;
 	uint32_t mark, mask; /* mask 0: not compared */
 	int oif;	     /* DEV_* */
+	/* what is not known at connect(): 0 is not compared; a uid's rule holds for root or not */
+	uint8_t tos, proto;
+	uint16_t sport, dport;
+	bool uid, root;
 	uint32_t table, prio;
 };
 

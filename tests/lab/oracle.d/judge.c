@@ -32,7 +32,7 @@ enum did judge_did(const struct call *c, const struct outcome *o)
 {
 	enum did did = DID_NOTHING;
 
-	if (o->errors)
+	if (o->errors && !world_own(&c->dst))
 		return did;
 	for (int i = 0; i < o->count; i++) {
 		if (is_clear(c, &o->seen[i]))
@@ -49,7 +49,8 @@ enum did judge_did(const struct call *c, const struct outcome *o)
 
 enum said judge_said(const json_t *answer)
 {
-	static const char *const unknown[] = {"source-unknown", "template-limit", "policy-tie"};
+	static const char *const unknown[] = {"source-unknown", "template-limit", "policy-tie",
+					      "sport-unknown", "sa-any-source"};
 	const char *verdict = json_get_text(answer, "verdict");
 	const char *reason = json_get_text(answer, "reason");
 
@@ -208,6 +209,72 @@ static bool taken_by_hash(const struct world *w, const json_t *answer, const str
 	return !strcmp(reason, "sa-source") || !strcmp(reason, "policy-optional");
 }
 
+/*
+ * SAs of one CPU do not count for sagate: the thread may be on another when it sends. The kernel
+ * took one, of the CPU on which all runs here.
+ */
+static bool taken_by_cpu(const struct world *w, const struct outcome *o)
+{
+	for (int i = 0; i < o->count; i++) {
+		const struct sa *sa = world_sa(w, o->seen[i].spi);
+
+		if (sa && sa->pcpu != PCPU_ANY)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The policies of two types whose templates are of different families: explain finds an SA for
+ * each, as the kernel does, which then cannot put one around the other and drops the packet.
+ */
+static bool does_not_nest(const struct call *c, const json_t *answer)
+{
+	const char *const of[] = {"policy", "main_policy"};
+	unsigned int families = c->family == AF_INET ? 1 : 2;
+
+	if (!json_is_object(json_object_get(answer, "main_policy")))
+		return false;
+	for (int p = 0; p < 2; p++) {
+		const json_t *t, *one;
+		const json_t *list = json_get_array(json_object_get(answer, of[p]), "templates");
+		size_t i, j;
+
+		json_array_foreach(list, i, t) {
+			json_array_foreach(json_get_array(t, "candidates"), j, one) {
+				const char *dst = json_get_text(one, "dst");
+
+				if (json_get_bool(one, "used"))
+					families |= dst && strchr(dst, ':') ? 2 : 1;
+			}
+		}
+	}
+	return families == 3;
+}
+
+/* What IPComp has compressed is not to be seen: is it of the SA that explain names around others?
+ */
+static bool compressed(const struct world *w, const json_t *answer, const struct outcome *o)
+{
+	const json_t *t, *list = json_get_array(json_object_get(answer, "policy"), "templates");
+	unsigned long last = 0;
+	bool secured = false;
+	size_t i;
+
+	if (json_is_object(json_object_get(answer, "main_policy")))
+		list = json_get_array(json_object_get(answer, "main_policy"), "templates");
+	json_array_foreach(list, i, t) {
+		const char *text = json_get_text(json_object_get(t, "sa"), "spi");
+
+		secured |= text && strcmp(json_get_text(t, "proto"), "comp");
+		if (text)
+			last = strtoul(text, NULL, 16);
+	}
+	return (secured || json_is_object(json_object_get(answer, "main_policy"))) &&
+	       o->count == 1 && o->seen[0].proto == IPPROTO_COMP &&
+	       alike(world_sa(w, (uint32_t)last), world_sa(w, o->seen[0].spi));
+}
+
 static const char *judge_clear(const struct world *w, const json_t *answer, const struct outcome *o)
 {
 	for (int i = 0; i < o->count; i++) {
@@ -218,7 +285,7 @@ static const char *judge_clear(const struct world *w, const json_t *answer, cons
 			continue;
 		if (!says_address(answer, s->family, &s->src))
 			return "the packet has another source address than explain says";
-		if (!w->xfrmi && !says_device(answer, s->dev))
+		if (!w->xfrmi && s->dev != DEV_LO && !says_device(answer, s->dev))
 			return "the packet left by another device than explain says";
 	}
 	return NULL;
@@ -254,6 +321,65 @@ static bool tunnel_source_unknown(const struct world *w, const struct call *c)
 	return false;
 }
 
+/* A selector that compares a source port, and a socket that the kernel gives one only later. */
+static bool awaits_sport(const struct call *c)
+{
+	return !c->sport && c->way <= WAY_TCP;
+}
+
+/* Routing that hangs on more than the addresses: rules, and which next hop is taken. */
+static bool route_unknown(const struct world *w, const struct call *c)
+{
+	for (int i = 0; i < w->rules; i++) {
+		const struct rule *u = &w->rule[i];
+
+		if (u->family == c->family && (u->uid || u->tos || u->proto) &&
+		    prefix_has(&u->dst, u->dst_len, &c->dst))
+			return true;
+	}
+	for (int i = 0; i < w->routes; i++) {
+		const struct route *t = &w->route[i];
+
+		if (t->family == c->family && t->dev2 && prefix_has(&t->dst, t->len, &c->dst))
+			return true;
+	}
+	return false;
+}
+
+static bool sport_unknown(const struct world *w, const struct call *c)
+{
+	struct call any = *c;
+
+	if (!awaits_sport(c))
+		return false;
+	for (int i = 0; i < w->policies; i++) {
+		any.sport = w->policy[i].sel.sport;
+		if (w->policy[i].sel.sport_mask && may_match(&w->policy[i], &any))
+			return true;
+	}
+	for (int i = 0; i < w->sas; i++)
+		if (w->sa[i].has_sel && w->sa[i].sel.sport_mask)
+			return true;
+	return false;
+}
+
+/*
+ * An SA that is being made, of which no message tells, hides those without a source
+ * (xfrm_state_find() ends its search at acquire_in_progress).
+ */
+static bool larval_hides(const struct world *w)
+{
+	for (int i = 0; i < w->sas; i++)
+		for (int j = 0; w->sa[i].larval && j < w->sas; j++) {
+			const struct sa *a = &w->sa[i], *b = &w->sa[j];
+
+			if (!b->larval && addr_zero(&b->src) && addr_is(&a->dst, &b->dst) &&
+			    a->reqid == b->reqid && a->proto == b->proto && a->mode == b->mode)
+				return true;
+		}
+	return false;
+}
+
 /*
  * What is honestly not known, where rules compare the source: by which device a socket leaves that
  * is bound to one; and where an unbound one goes when the source that routing chose is looked up
@@ -261,14 +387,46 @@ static bool tunnel_source_unknown(const struct world *w, const struct call *c)
  */
 static bool unknowable(const struct world *w, const struct call *c, const json_t *answer)
 {
-	if (!strcmp(json_get_text(answer, "reason"), "template-limit"))
+	const char *reason = json_get_text(answer, "reason");
+
+	/* an SA without a source may be hidden by one that is being made, and nobody is told */
+	if (!strcmp(reason, "template-limit") || !strcmp(reason, "sa-any-source"))
 		return true;
-	if (tunnel_source_unknown(w, c))
+	if (!strcmp(reason, "sport-unknown"))
+		return sport_unknown(w, c);
+	if (tunnel_source_unknown(w, c) || route_unknown(w, c))
 		return true;
 	for (int i = 0; i < w->rules; i++)
 		if (w->rule[i].family == c->family && w->rule[i].src_len)
 			return true;
 	return false;
+}
+
+/* Does a requirement of the configuration ask for protection? */
+static bool required(const struct world *w, const struct call *c)
+{
+	for (int i = 0; i < REQUIRES; i++) {
+		const struct require *q = &w->require[i];
+
+		if (q->family == c->family && prefix_has(&q->to, q->len, &c->dst) &&
+		    (!q->proto || q->proto == c->proto) && (!q->port || q->port == c->dport))
+			return true;
+	}
+	return false;
+}
+
+/* What the kernel sends in clear although a requirement asks for more. */
+static const char *judge_required(const struct call *c, const json_t *answer, enum said said)
+{
+	const char *reason = json_get_text(answer, "reason");
+
+	/* to itself over IPv4, a host sends nothing that IPsec could touch */
+	if (world_own(&c->dst) && !strcmp(reason, "noxfrm-device"))
+		return NULL;
+	if (said == SAID_UNKNOWN || !strcmp(reason, "required-clear") ||
+	    !strcmp(reason, "required-no-policy"))
+		return NULL;
+	return "a requirement asks for protection, and it was not heard";
 }
 
 const char *judge(const struct world *w, const struct call *c, const json_t *answer,
@@ -284,8 +442,16 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 	if ((did == DID_PROTECT || did == DID_CLEAR) && said != SAID_PROTECTED &&
 	    taken_by_hash(w, answer, o))
 		return NULL;
+	if (did == DID_PROTECT && said != SAID_PROTECTED && taken_by_cpu(w, o))
+		return NULL;
+	if (did == DID_CLEAR && said != SAID_PROTECTED && required(w, c))
+		return judge_required(c, answer, said);
 	switch (said) {
 	case SAID_PROTECTED:
+		if (did == DID_NOTHING && (larval_hides(w) || does_not_nest(c, answer)))
+			return NULL;
+		if (did == DID_CLEAR && compressed(w, answer, o))
+			return NULL;
 		return did == DID_PROTECT ? judge_protected(w, c, answer, o)
 					  : "the kernel did not protect it";
 	case SAID_CLEAR:
@@ -296,7 +462,10 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 		return did == DID_BLOCK || (did == DID_NOTHING && w->xfrmi)
 			       ? NULL
 			       : "the kernel did not block it";
-	case SAID_WAIT:
+	case SAID_WAIT: /* a requirement may yet be met, whatever the kernel's default is */
+		if (did == DID_BLOCK && w->default_block && required(w, c) &&
+		    !strcmp(json_get_text(answer, "reason"), "required-no-policy"))
+			return NULL;
 		return did == DID_NOTHING ? NULL : "the kernel did not wait for an SA";
 	default: /* it waits: what the kernel would send in clear is not sent either */
 		return unknowable(w, c, answer)

@@ -79,7 +79,9 @@ static void run_case(const struct options *o, const struct world *w, unsigned lo
 	out.errors = host_unreachables();
 	out.err = flow_send(&c);
 	out.errors = host_unreachables() - out.errors;
-	out.count = wire_take(out.seen, SEEN_MAX);
+	out.count = wire_take(out.seen, SEEN_MAX - 1);
+	if (wire_take_own(&out.seen[out.count]) && world_own(&c.dst))
+		out.count++;
 	if (out.err < 0) {
 		t->unbound++;
 		json_decref(answer);
@@ -110,6 +112,7 @@ static void run(const struct options *o, struct tally *t)
 			daemon_settle(at);
 			t->refused_objects += (unsigned long)w.refused;
 			wire_take((struct seen[SEEN_MAX]){{0}}, SEEN_MAX);
+			wire_take_own(&(struct seen){0});
 		}
 		run_case(o, &w, i, t);
 	}
@@ -189,13 +192,15 @@ int main(int argc, char **argv)
 {
 	struct options o = {
 		.seed = 1, .cases = 3000, .program = "build/sagate", .dir = "/run/sagate-oracle"};
+	struct require requires[REQUIRES];
 	struct timespec from, to;
 	struct tally t = {0};
 
 	read_options(argc, argv, &o);
 	host_up();
 	wire_open();
-	daemon_start(o.program, o.dir);
+	requires_draw(requires, o.seed);
+	daemon_start(o.program, o.dir, requires);
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	run(&o, &t);
 	clock_gettime(CLOCK_MONOTONIC, &to);

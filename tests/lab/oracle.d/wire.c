@@ -17,12 +17,15 @@
 
 #define ETH_MARKER 0x88b5 /* IEEE 802: local experiments */
 
-static int peer_fd, own_fd;
+static int peer_fd, own_fd, lo_fd;
 static int ends[DEV_COUNT];
 static uint32_t markers;
 
 void wire_open(void)
 {
+	struct sockaddr_ll lo = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_ALL),
+				 .sll_ifindex = host_ifindex(DEV_LO)};
 	int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), size = 4 << 20;
 
 	if (here < 0 || setns(host_netns_peer(), CLONE_NEWNET))
@@ -34,7 +37,9 @@ void wire_open(void)
 		die("setns: %s", strerror(errno));
 	close(here);
 	own_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (peer_fd < 0 || own_fd < 0)
+	lo_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (peer_fd < 0 || own_fd < 0 || lo_fd < 0 ||
+	    bind(lo_fd, (struct sockaddr *)&lo, sizeof(lo)))
 		die("a packet socket: %s", strerror(errno));
 	setsockopt(peer_fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 }
@@ -75,6 +80,27 @@ static uint32_t spi_of(int proto, const uint8_t *p, size_t n)
 	return ntohl(spi);
 }
 
+/*
+ * What IPComp leaves as it is has in tunnel mode an IP header in front: is what is in it protected?
+ * Then *out tells of that.
+ */
+static void look_inside(const uint8_t *p, size_t n, struct seen *out)
+{
+	size_t head = p[0] >> 4 == 4 ? (size_t)(p[0] & 15) * 4 : p[6] == IPPROTO_FRAGMENT ? 48 : 40;
+	int proto = out->proto;
+
+	while ((proto == IPPROTO_IPIP || proto == IPPROTO_IPV6) && n >= head + 40) {
+		p += head;
+		n -= head;
+		head = p[0] >> 4 == 4 ? (size_t)(p[0] & 15) * 4 : 40;
+		proto = p[0] >> 4 == 4 ? p[9] : p[6];
+	}
+	if (proto == out->proto || n < head || (proto != IPPROTO_ESP && proto != IPPROTO_AH))
+		return;
+	out->proto = proto;
+	out->spi = spi_of(proto, p + head, n - head);
+}
+
 /* 1: an IP packet of which *out tells; 0: none that counts. */
 static int read_packet(const uint8_t *p, size_t n, struct seen *out)
 {
@@ -86,6 +112,7 @@ static int read_packet(const uint8_t *p, size_t n, struct seen *out)
 		memcpy(out->src.b, p + 12, 4);
 		memcpy(out->dst.b, p + 16, 4);
 		out->spi = head <= n ? spi_of(out->proto, p + head, n - head) : 0;
+		look_inside(p, n, out);
 		return out->dst.b[0] < 224;
 	}
 	if (n >= 40 && p[0] >> 4 == 6) {
@@ -99,9 +126,30 @@ static int read_packet(const uint8_t *p, size_t n, struct seen *out)
 		} else {
 			out->spi = spi_of(out->proto, p + 40, n - 40);
 		}
+		look_inside(p, n, out);
 		return out->dst.b[0] != 0xff;
 	}
 	return 0;
+}
+
+int wire_take_own(struct seen *out)
+{
+	int count = 0;
+
+	for (;;) {
+		uint8_t buf[2048];
+		struct sockaddr_ll from = {0};
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(lo_fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+
+		if (n < 0)
+			return count;
+		/* what comes behind the first are answers to it */
+		if (from.sll_pkttype == PACKET_OUTGOING || count)
+			continue;
+		*out = (struct seen){.dev = DEV_LO};
+		count = read_packet(buf, (size_t)n, out);
+	}
 }
 
 int wire_take(struct seen *out, int max)

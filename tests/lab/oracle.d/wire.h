@@ -8,7 +8,7 @@
 struct seen {
 	int dev; /* DEV_*: the end of it in a */
 	int family;
-	int proto; /* of the outermost header; 50 ESP, 51 AH, 108 IPComp */
+	int proto; /* of the outermost header, or of ESP or AH in IP in IP; 108: IPComp */
 	uint32_t spi;
 	struct addr src, dst;
 };
@@ -21,5 +21,8 @@ void wire_open(void);
  * packets before it, at most max. Returns their number. Multicast is left out: it is the kernel's.
  */
 int wire_take(struct seen *out, int max);
+
+/* The first IP packet that this host sent to itself since it was called last: 1, or 0. */
+int wire_take_own(struct seen *out);
 
 #endif

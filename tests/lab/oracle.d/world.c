@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 
 #include "draw.h"
 #include "say.h"
@@ -41,12 +42,43 @@ struct addr world_local(int family, unsigned int i, unsigned int *n, int *dev)
 	return addr_of(family, family == AF_INET ? local4[i % *n].text : local6[i % *n].text);
 }
 
+bool world_own(const struct addr *a)
+{
+	for (unsigned int i = 0; i < COUNT(local4); i++) {
+		struct addr x = addr_of(AF_INET, local4[i].text),
+			    y = addr_of(AF_INET6, local6[i].text);
+
+		if (addr_is(a, &x) || addr_is(a, &y))
+			return true;
+	}
+	return false;
+}
+
+void requires_draw(struct require out[REQUIRES], uint64_t seed)
+{
+	struct rng r = rng_of(seed, 'r', 0);
+
+	for (int i = 0; i < REQUIRES; i++) {
+		struct require *q = &out[i];
+
+		*q = (struct require){.family = i % 2 ? AF_INET6 : AF_INET};
+		q->len = addr_bits(q->family) - (int)rng_below(&r, 8);
+		q->to = addr_masked(draw_remote(&r, q->family), q->len);
+		if (rng_percent(&r, 50))
+			q->proto = rng_percent(&r, 50) ? IPPROTO_TCP : IPPROTO_UDP;
+		if (q->proto && rng_percent(&r, 50))
+			q->port = 443;
+	}
+}
+
 void world_draw(struct world *w, uint64_t seed, uint64_t number)
 {
 	struct rng r = rng_of(seed, 'w', number);
 
 	*w = (struct world){.number = number};
+	requires_draw(w->require, seed);
 	w->default_block = rng_percent(&r, 15);
+	w->lives = rng_percent(&r, 15);
 	w->xfrmi = rng_percent(&r, 25) && host_has_xfrmi();
 	draw_routes(w, &r);
 	draw_policies(w, &r);
@@ -76,6 +108,9 @@ void world_install(struct world *w)
 	INSTALL(w->rule, w->rules, host_rule(&w->rule[i]));
 	INSTALL(w->policy, w->policies, xfrm_policy_add(&w->policy[i], false));
 	INSTALL(w->sa, w->sas, xfrm_sa_add(&w->sa[i]));
+	for (int i = 0; i < w->sas; i++)
+		if (w->sa[i].hard)
+			xfrm_wait_expired(&w->sa[i]);
 }
 
 const struct sa *world_sa(const struct world *w, uint32_t spi)
@@ -100,6 +135,9 @@ static void print_route(FILE *out, const struct route *r)
 		fprintf(out, " via %s", addr_text(r->family, &r->gw, a));
 	if (r->dev)
 		fprintf(out, " dev %s", host_dev(r->dev));
+	if (r->dev2)
+		fprintf(out, " and via %s dev %s", addr_text(r->family, &r->gw2, a),
+			host_dev(r->dev2));
 	if (!addr_zero(&r->prefsrc))
 		fprintf(out, " src %s", addr_text(r->family, &r->prefsrc, a));
 	fprintf(out, " table %u metric %u\n", r->table, r->metric);
@@ -118,13 +156,29 @@ static void print_rule(FILE *out, const struct rule *r)
 		fprintf(out, " fwmark %#x/%#x", r->mark, r->mask);
 	if (r->oif)
 		fprintf(out, " oif %s", host_dev(r->oif));
+	if (r->uid)
+		fprintf(out, " uidrange %s", r->root ? "0-0" : "1000-2000");
+	if (r->tos)
+		fprintf(out, " tos %#x", r->tos);
+	if (r->proto)
+		fprintf(out, " ipproto %u", r->proto);
+	if (r->sport)
+		fprintf(out, " sport %u", r->sport);
+	if (r->dport)
+		fprintf(out, " dport %u", r->dport);
 	fprintf(out, " lookup %u\n", r->table);
 }
 
 void world_print(FILE *out, const struct world *w)
 {
+	char a[ADDR_TEXT];
+
 	fprintf(out, "world %llu, default %s\n", (unsigned long long)w->number,
 		w->default_block ? "block" : "allow");
+	for (int i = 0; i < REQUIRES; i++)
+		fprintf(out, "require to %s/%d proto %u port %u\n",
+			addr_text(w->require[i].family, &w->require[i].to, a), w->require[i].len,
+			w->require[i].proto, w->require[i].port);
 	for (int i = 0; i < w->rules; i++)
 		print_rule(out, &w->rule[i]);
 	for (int i = 0; i < w->routes; i++)

@@ -15,10 +15,14 @@
 #define ROUTES_MAX   16
 #define RULES_MAX    6
 
+#define REQUIRES 3 /* of a seed, in all of its worlds */
+
 struct world {
+	struct require require[REQUIRES];
 	uint64_t number;
 	bool default_block;
 	bool xfrmi; /* some routes lead into xfrm interfaces */
+	bool lives; /* some SAs' lifetimes end */
 	int policies, sas, routes, rules;
 	struct policy policy[POLICIES_MAX];
 	struct sa sa[SAS_MAX];
@@ -27,6 +31,7 @@ struct world {
 	int refused; /* of what was drawn, by the kernel */
 };
 
+void requires_draw(struct require out[REQUIRES], uint64_t seed);
 void world_draw(struct world *w, uint64_t seed, uint64_t number);
 /* Takes the former world away and puts this one in; what the kernel refuses is taken out of it. */
 void world_install(struct world *w);
@@ -37,5 +42,8 @@ const struct sa *world_sa(const struct world *w, uint32_t spi);
 /* Addresses that flows go to and come from; index 0 … n - 1. */
 struct addr world_remote(int family, unsigned int i, unsigned int *n);
 struct addr world_local(int family, unsigned int i, unsigned int *n, int *dev);
+
+/* Is it one of those that flows come from? */
+bool world_own(const struct addr *a);
 
 #endif

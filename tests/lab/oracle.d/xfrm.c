@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/xfrm.h>
 #include <netinet/in.h>
+#include <time.h>
 
 #include "host.h"
 #include "nl.h"
@@ -127,6 +128,26 @@ static void info_set(struct xfrm_usersa_info *info, const struct sa *sa)
 	if (sa->has_sel)
 		sel_set(&info->sel, &sa->sel);
 	no_limits(&info->lft);
+	info->lft.soft_add_expires_seconds = sa->soft;
+	info->lft.hard_add_expires_seconds = sa->hard ? 1 : sa->soft ? 1000 : 0;
+}
+
+void xfrm_wait_expired(const struct sa *sa)
+{
+	struct timespec pause = {.tv_nsec = 20000000};
+	struct xfrm_usersa_id id = {.family = (uint16_t)sa->family, .proto = sa->proto};
+	struct nl_msg m;
+
+	addr_set(&id.daddr, &sa->dst);
+	id.spi = htonl(sa->spi);
+	for (int i = 0; i < 500; i++) {
+		nl_start(&m, XFRM_MSG_GETSA, 0, &id, sizeof(id));
+		put_mark(&m, sa->mark, sa->mask, 0);
+		if (nl_ask(host_xfrm_fd(), &m) == -ESRCH)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	die("an SA with a lifetime of a second lives for ten");
 }
 
 int xfrm_sa_add(struct sa *sa)
@@ -256,6 +277,7 @@ void xfrm_sa_print(FILE *out, const struct sa *sa)
 		fprintf(out, " dir %s", sa->dir == 1 ? "in" : "out");
 	if (sa->pcpu != PCPU_ANY)
 		fprintf(out, " pcpu-num %u", sa->pcpu);
+	fprintf(out, "%s%s", sa->soft ? " soft-expired" : "", sa->hard ? " hard-expired" : "");
 	fprintf(out, "%s%s%s\n", sa->unspec ? " flag af-unspec" : "", sa->larval ? " larval" : "",
 		sa->wildrecv ? " flag wildrecv" : "");
 }

@@ -9,6 +9,7 @@
 
 #define TMPLS	   3
 #define PCPU_ANY   0xffffffffU
+#define SA_DIR_IN  1
 #define SA_DIR_OUT 2
 
 struct sel {
@@ -46,13 +47,25 @@ struct sa {
 	uint32_t pcpu; /* PCPU_ANY: of none */
 	bool larval;   /* ALLOCSPI: no key */
 	bool wildrecv;
-	int twin; /* the SA that it is a copy of but for the SPI, -1: of none */
+	bool soft, hard; /* that lifetime has ended: xfrm_wait_expired() */
+	int twin;	 /* the SA that it is a copy of but for the SPI, -1: of none */
+};
+
+/* A [require] section: a protocol or 0, a destination port or 0. */
+struct require {
+	int family;
+	struct addr to;
+	int len;
+	uint8_t proto;
+	uint16_t port;
 };
 
 /* Each returns 0 or the kernel's -errno. */
 int xfrm_policy_add(const struct policy *p, bool update);
 int xfrm_sa_add(struct sa *sa); /* larval: the kernel chooses the SPI */
-int xfrm_default(bool block);	/* of output */
+/* Waits until the kernel has ended it: a hard lifetime's timer runs after a second. */
+void xfrm_wait_expired(const struct sa *sa);
+int xfrm_default(bool block); /* of output */
 void xfrm_flush(void);
 
 /* One line each, close to what ip(8) takes. */
