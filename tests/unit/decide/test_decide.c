@@ -625,7 +625,7 @@ static void test_an_sa_without_a_source_is_not_enough_for_an_optional_template(v
 	p.tmpl[0].optional = 1;
 	put(&p);
 	assert_reason(f, SA_ANY_SOURCE);
-	addr("192.0.2.1", s.saddr);
+	here_addr("192.0.2.1", s.saddr);
 	s.spi = htonl(0x77);
 	sad_put(sad, &s);
 	assert_reason(f, SA);
@@ -667,7 +667,7 @@ static void test_unknown_routing_where_there_are_xfrm_interfaces(void **unused)
 	struct flow f = flow("192.0.2.2", 80);
 
 	(void)unused;
-	addr("192.0.2.1", f.saddr);
+	here_addr("192.0.2.1", f.saddr);
 	f.has_saddr = KNOWN_BOUND;
 	assert_int_equal(sink.put(sink.ctx, slot, MAP_ROUTES, &key, &value), 0);
 	assert_reason(f, NO_POLICY);
