@@ -37,6 +37,11 @@ static __always_inline bool is_v4mapped(__be32 w0, __be32 w1, __be32 w2)
 	return !w0 && !w1 && w2 == V4MAPPED_WORD2;
 }
 
+static __always_inline bool addr_any(const __be32 *a)
+{
+	return !(a[0] | a[1] | a[2] | a[3]);
+}
+
 /*
  * A source that is no source: unbound, or bound to a multicast or broadcast address, for which the
  * kernel lets routing choose (inet_bind sets inet_saddr to 0 for those).
@@ -48,8 +53,7 @@ static __always_inline bool is_source4(__be32 a)
 
 static __always_inline bool is_source6(const __be32 *a)
 {
-	return (a[0] | a[1] | a[2] | a[3]) &&
-	       (a[0] & bpf_htonl(0xff000000)) != bpf_htonl(0xff000000);
+	return !addr_any(a) && (a[0] & bpf_htonl(0xff000000)) != bpf_htonl(0xff000000);
 }
 
 static __always_inline void flow_source4(struct flow *f, __be32 a)
@@ -57,19 +61,6 @@ static __always_inline void flow_source4(struct flow *f, __be32 a)
 	if (!is_source4(a))
 		return;
 	f->saddr[0] = a;
-	f->has_saddr = KNOWN_BOUND;
-}
-
-static __always_inline void flow_source6(struct flow *f, __be32 w0, __be32 w1, __be32 w2, __be32 w3)
-{
-	__be32 a[4] = {w0, w1, w2, w3};
-
-	if (!is_source6(a))
-		return;
-	f->saddr[0] = w0;
-	f->saddr[1] = w1;
-	f->saddr[2] = w2;
-	f->saddr[3] = w3;
 	f->has_saddr = KNOWN_BOUND;
 }
 
@@ -106,13 +97,7 @@ static __always_inline void flow_any4(struct flow *f)
 		f->daddr[0] = bpf_htonl(0x7f000001);
 }
 
-static __always_inline void flow_any6(struct flow *f)
-{
-	if (!(f->daddr[0] | f->daddr[1] | f->daddr[2] | f->daddr[3]))
-		f->daddr[3] = bpf_htonl(1);
-}
-
-static __noinline void flow_connect4(struct flow *f, struct bpf_sock_addr *ctx)
+static __always_inline void flow_connect4(struct flow *f, struct bpf_sock_addr *ctx)
 {
 	flow_common(f, ctx, AF_INET);
 	f->daddr[0] = ctx->user_ip4;
@@ -127,7 +112,7 @@ static __noinline void flow_connect4(struct flow *f, struct bpf_sock_addr *ctx)
  * socket knows the destination (udp_sendmsg). A send to an AF_UNSPEC sockaddr has family 0 and its
  * address.
  */
-static __noinline void flow_sendmsg4(struct flow *f, struct bpf_sock_addr *ctx)
+static __always_inline void flow_sendmsg4(struct flow *f, struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 
@@ -142,70 +127,69 @@ static __noinline void flow_sendmsg4(struct flow *f, struct bpf_sock_addr *ctx)
 	flow_icmp(f);
 }
 
-/* An AF_INET6 socket that connects to ::ffff:a.b.c.d runs connect6 and then speaks IPv4. */
-static __noinline void flow_connect6(struct flow *f, struct bpf_sock_addr *ctx)
+/*
+ * Both addresses are in the flow as the socket has them. What is v4-mapped becomes IPv4; what is no
+ * source goes. `connects`: a socket bound to a v4-mapped address takes :: for 127.0.0.1
+ * (tcp_v6_connect).
+ */
+static __always_inline void flow_unmap(struct flow *f, bool connects)
 {
-	__be32 w0 = ctx->user_ip6[0], w1 = ctx->user_ip6[1], w2 = ctx->user_ip6[2],
-	       w3 = ctx->user_ip6[3];
-	struct bpf_sock *sk = ctx->sk;
-	__be32 s0 = sk->src_ip6[0], s1 = sk->src_ip6[1], s2 = sk->src_ip6[2], s3 = sk->src_ip6[3];
+	const bool mapped = is_v4mapped(f->saddr[0], f->saddr[1], f->saddr[2]);
+	__be32 source;
 
-	/* A socket bound to a v4-mapped address takes :: for 127.0.0.1 (tcp_v6_connect). */
-	if (is_v4mapped(w0, w1, w2) || (!(w0 | w1 | w2 | w3) && is_v4mapped(s0, s1, s2) && s3)) {
-		flow_common(f, ctx, AF_INET);
-		f->daddr[0] = w3;
-		if (is_v4mapped(s0, s1, s2))
-			flow_source4(f, s3);
-		flow_any4(f);
-	} else {
-		flow_common(f, ctx, AF_INET6);
-		f->daddr[0] = w0;
-		f->daddr[1] = w1;
-		f->daddr[2] = w2;
-		f->daddr[3] = w3;
-		flow_source6(f, s0, s1, s2, s3);
-		flow_any6(f);
+	if (!is_v4mapped(f->daddr[0], f->daddr[1], f->daddr[2]) &&
+	    !(connects && addr_any(f->daddr) && mapped && f->saddr[3])) {
+		f->family = AF_INET6;
+		if (is_source6(f->saddr))
+			f->has_saddr = KNOWN_BOUND;
+		else
+			__builtin_memset(f->saddr, 0, sizeof(f->saddr));
+		if (addr_any(f->daddr))
+			f->daddr[3] = bpf_htonl(1);
+		return;
 	}
+	f->family = AF_INET;
+	f->daddr[0] = f->daddr[3];
+	f->daddr[1] = f->daddr[2] = f->daddr[3] = 0;
+	source = mapped ? f->saddr[3] : 0;
+	__builtin_memset(f->saddr, 0, sizeof(f->saddr));
+	flow_source4(f, source);
+	flow_any4(f);
+}
+
+/* An AF_INET6 socket that connects to ::ffff:a.b.c.d runs connect6 and then speaks IPv4. */
+static __always_inline void flow_connect6(struct flow *f, struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	flow_common(f, ctx, AF_INET6);
+	for (int i = 0; i < 4; i++) {
+		f->daddr[i] = ctx->user_ip6[i];
+		f->saddr[i] = sk->src_ip6[i];
+	}
+	flow_unmap(f, true);
 	flow_icmp(f);
 }
 
-static __noinline void flow_sendmsg6(struct flow *f, struct bpf_sock_addr *ctx)
+/* udpv6_sendmsg hands mapped destinations to udp_sendmsg first: here they are a surprise. */
+static __always_inline void flow_sendmsg6(struct flow *f, struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
-	__be32 s0 = ctx->msg_src_ip6[0], s1 = ctx->msg_src_ip6[1], s2 = ctx->msg_src_ip6[2],
-	       s3 = ctx->msg_src_ip6[3];
 
 	flow_common(f, ctx, AF_INET6);
-	f->daddr[0] = ctx->user_ip6[0];
-	f->daddr[1] = ctx->user_ip6[1];
-	f->daddr[2] = ctx->user_ip6[2];
-	f->daddr[3] = ctx->user_ip6[3];
-	if (!(f->daddr[0] | f->daddr[1] | f->daddr[2] | f->daddr[3]) && !ctx->user_family) {
-		f->daddr[0] = sk->dst_ip6[0];
-		f->daddr[1] = sk->dst_ip6[1];
-		f->daddr[2] = sk->dst_ip6[2];
-		f->daddr[3] = sk->dst_ip6[3];
+	for (int i = 0; i < 4; i++) {
+		f->daddr[i] = ctx->user_ip6[i];
+		f->saddr[i] = ctx->msg_src_ip6[i];
+	}
+	if (addr_any(f->daddr) && !ctx->user_family) {
+		for (int i = 0; i < 4; i++)
+			f->daddr[i] = sk->dst_ip6[i];
 		f->dport = sk->dst_port;
 	}
-	if (!(s0 | s1 | s2 | s3)) {
-		s0 = sk->src_ip6[0];
-		s1 = sk->src_ip6[1];
-		s2 = sk->src_ip6[2];
-		s3 = sk->src_ip6[3];
-	}
-	/* udpv6_sendmsg hands mapped destinations to udp_sendmsg first: here they are a surprise.
-	 */
-	if (is_v4mapped(f->daddr[0], f->daddr[1], f->daddr[2])) {
-		f->family = AF_INET;
-		f->daddr[0] = f->daddr[3];
-		f->daddr[1] = f->daddr[2] = f->daddr[3] = 0;
-		if (is_v4mapped(s0, s1, s2))
-			flow_source4(f, s3);
-		flow_any4(f);
-	} else {
-		flow_source6(f, s0, s1, s2, s3);
-		flow_any6(f);
-	}
+	if (addr_any(f->saddr))
+		for (int i = 0; i < 4; i++)
+			f->saddr[i] = sk->src_ip6[i];
+	flow_unmap(f, false);
 	flow_icmp(f);
 }
 

@@ -5,10 +5,10 @@
  *
  * An entry is good for one epoch of its space: the daemon raises it before and after every change.
  * It ends by itself before the first of its SAs does, and before the space is stale; the clock for
- * that is the coarse one, for reading the exact one costs as much as all the rest. That clock
- * stands still in suspend: the daemon raises the epoch when it sees that there was one. Only what
- * passes is kept; what is refused is decided anew, so that nobody waits a moment too long. Entries
- * are overwritten, and that is no loss: the tables are asked again.
+ * that is jiffies, which is one load: reading a clock, even the coarse one, costs as much as all
+ * the rest. It stands still in suspend: the daemon raises the epoch when it sees that there was
+ * one. Only what passes is kept; what is refused is decided anew, so that nobody waits a moment too
+ * long. Entries are overwritten, and that is no loss: the tables are asked again.
  *
  * Each CPU has its own. A program stays on its CPU but can be interrupted there by another: `turn`
  * is odd while an entry is written, and other than before when it was.
@@ -16,8 +16,11 @@
 #ifndef SAGATE_RECENT_BPF_H
 #define SAGATE_RECENT_BPF_H
 
-/* How far the coarse clock is behind at most: a tick, of 10 ms or less. */
-#define COARSE_NS 10000000ULL
+/*
+ * What a jiffy lasts at most: HZ is 100 or more (kernel/Kconfig.hz). A program cannot see which. At
+ * a HZ of 1000 an entry ends after a tenth of its time, and the next call decides again.
+ */
+#define JIFFY_NS_MAX 10000000ULL
 
 #define FLOW_WORDS ((int)(sizeof(struct flow) / sizeof(__u64)))
 
@@ -76,7 +79,7 @@ static __always_inline bool recent_holds(const struct recent *r, const struct ga
 		return false;
 	if (r->reason == REASON_SA && st->synced != SYNCED && !g->stale_open)
 		return false;
-	return !r->until || bpf_ktime_get_coarse_ns() < r->until;
+	return !r->until || bpf_jiffies64() < r->until;
 }
 
 static __always_inline __u32 recent_at(__u32 place, const struct flow *f,
@@ -115,7 +118,7 @@ static __always_inline __u64 recent_until(const struct call *c)
 {
 	__u32 space = c->space;
 	const struct space_state *st = bpf_map_lookup_elem(&space_state, &space);
-	__u64 end = c->deadline, late;
+	__u64 end = c->deadline, late, left;
 
 	if (!st)
 		return 1;
@@ -124,8 +127,9 @@ static __always_inline __u64 recent_until(const struct call *c)
 		end = late;
 	if (!end)
 		return 0;
-	end = end > c->now + COARSE_NS ? end - c->now - COARSE_NS : 0;
-	return bpf_ktime_get_coarse_ns() + end;
+	left = end > c->now ? (end - c->now) / JIFFY_NS_MAX : 0;
+	/* a tick may come late by one */
+	return bpf_jiffies64() + (left ? left - 1 : 0);
 }
 
 /* An answer that stands, of another flow. */

@@ -3,11 +3,6 @@
 #ifndef SAGATE_SAD_BPF_H
 #define SAGATE_SAD_BPF_H
 
-static __always_inline bool addr_any(const __be32 *a)
-{
-	return !(a[0] | a[1] | a[2] | a[3]);
-}
-
 static __always_inline bool addr_equal(const __be32 *a, const __be32 *b)
 {
 	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));

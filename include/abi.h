@@ -308,7 +308,7 @@ struct alert_key {
 /* recent, PERCPU_ARRAY: a flow that passed, and as long as what the answer holds. */
 struct recent {
 	struct flow flow; /* as the hook gave it, without what routing chose */
-	__u64 until;	  /* CLOCK_MONOTONIC_COARSE, 0: no end */
+	__u64 until;	  /* jiffies, 0: no end */
 	__u32 epoch;	  /* of the space, when it was decided */
 	__u32 space;
 	__u32 turn; /* odd: it is being written */

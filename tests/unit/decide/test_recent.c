@@ -101,6 +101,22 @@ static bool remembered(void)
 	return found;
 }
 
+/* Rises with every answer that is remembered. */
+static unsigned int turns(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct recent *each = calloc((size_t)cpus, sizeof(*each));
+	unsigned int sum = 0;
+
+	for (__u32 i = 0; i < RECENT_MAX; i++) {
+		assert_int_equal(bpf_map_lookup_elem(recent, &i, each), 0);
+		for (int c = 0; c < cpus; c++)
+			sum += each[c].turn;
+	}
+	free(each);
+	return sum;
+}
+
 static int setup(void **unused)
 {
 	const struct gate_settings settings = {.cgroup_id = gate, .allow_no_policy = 1};
@@ -252,6 +268,21 @@ static void it_ends_when_the_daemon_is_silent(void **unused)
 	assert_int_equal(call(), 0);
 }
 
+/* Five seconds of heartbeat are 500 jiffies: half a second even where HZ is 1000. */
+static void it_lasts_while_the_daemon_beats(void **unused)
+{
+	unsigned int before;
+
+	(void)unused;
+	bpf_heartbeat(world.bpf);
+	space_changed(state());
+	assert_int_equal(call(), 0);
+	before = turns();
+	sleep_ms(100);
+	assert_int_equal(call(), 0);
+	assert_int_equal(turns(), before);
+}
+
 static void it_ends_with_the_sas_hard_lifetime(void **unused)
 {
 	struct sa_info s = first_sa();
@@ -284,6 +315,7 @@ int main(void)
 		T(another_gate_has_its_own_answer),
 		T(what_was_missed_makes_it_stale),
 		T(it_ends_when_the_daemon_is_silent),
+		T(it_lasts_while_the_daemon_beats),
 		T(it_ends_with_the_sas_hard_lifetime),
 	};
 
