@@ -41,7 +41,7 @@ SAN       := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 SRC       := $(wildcard loader/*.c) $(wildcard ike-bridge/*.c)
 OBJ       := $(SRC:%.c=$(B)/%.o)
-SKEL      := $(B)/bpf/sagate.skel.h
+SKEL      := $(B)/bpf/sagate.skel.h $(B)/bpf/sagate_impl.skel.h
 TESTS     := $(wildcard tests/unit/*/test_*.c)
 TEST_BIN  := $(TESTS:tests/%.c=$(B)/tests/%)
 MAN       := $(patsubst loader/man/%.scd,$(B)/man/%,$(wildcard loader/man/*.scd))
@@ -84,15 +84,16 @@ $(B)/abi.%.ok: include/abi.h include/reasons.h vmlinux.h
 		-Iinclude -Wpadded -Werror -x c -fsyntax-only -
 	@touch $@
 
-$(B)/bpf/sagate.bpf.o: bpf/sagate.bpf.c Makefile $(B)/abi.bpf.ok $(B)/abi.host.ok
+# sagate_impl is for kernels that have the kick of a held call under its first name: bpf/hold.bpf.h.
+$(B)/bpf/%.bpf.o: bpf/sagate.bpf.c Makefile $(B)/abi.bpf.ok $(B)/abi.host.ok
 	@mkdir -p $(@D)
-	$(call say,BPF,$<)
-	$(Q)$(CLANG) $(BPF_FLAGS) -c -o $@ $<
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_FLAGS) $(if $(findstring impl,$*),-DTASK_WORK_IMPL) -c -o $@ $<
 	$(Q)llvm-strip -g $@
 
-$(SKEL): $(B)/bpf/sagate.bpf.o
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name sagate_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 man: $(MAN)
 $(B)/man/%: loader/man/%.scd

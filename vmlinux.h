@@ -39,6 +39,7 @@ enum {
 /* BPF_MAP_CREATE and BPF_MAP_UPDATE_ELEM flags */
 enum {
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1U << 0,
 	BPF_F_MMAPABLE = 1U << 10,
 };
@@ -78,5 +79,70 @@ struct bpf_sock_addr {
 		__u64 : 64;
 	} __attribute__((aligned(8)));
 };
+
+/*
+ * The rest is no stable interface: libbpf finds each field in the running kernel's BTF.
+ */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* What a thread had in its registers when it entered the kernel (x86). */
+struct pt_regs {
+	unsigned long r10, dx, si, di, bx;
+	unsigned long orig_ax; /* number of the system call */
+};
+
+struct sock {
+	long sk_sndtimeo; /* jiffies */
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct file {
+	unsigned int f_flags;
+	void *private_data; /* of a socket's file: its struct socket */
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
+
+struct task_struct {
+	unsigned int flags;
+	__u64 start_boottime; /* ns */
+	struct files_struct *files;
+	struct sighand_struct *sighand;
+	void *task_works;
+};
+
+struct bpf_map {
+	__u32 max_entries;
+};
+
+#pragma clang attribute pop
+
+/* A map's value has one of these; what is in it is the kernel's (include/uapi/linux/bpf.h). */
+struct bpf_task_work {
+	__u64 __opaque;
+} __attribute__((aligned(8)));
 
 #endif

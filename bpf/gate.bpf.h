@@ -130,6 +130,13 @@ static __always_inline int gate(struct call *c, __u8 hook)
 	count->reason[d->reason & (REASONS_MAX - 1)]++;
 	if (verdict_passes(d->verdict))
 		return 1;
+	if (g->mode == MODE_HOLD && g->cgroup_id && d->verdict == VERDICT_WAIT)
+		error = hold(c, g, count, hook);
+	if (error) {
+		count->held++;
+		set_retval(-(__s64)(error & 0x3ff));
+		return 0;
+	}
 	if (g->mode == MODE_AUDIT && g->cgroup_id) {
 		count->audited++;
 	} else {

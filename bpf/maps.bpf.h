@@ -109,6 +109,28 @@ struct {
 	__type(value, __u64);
 } ike_daemons SEC(".maps");
 
+/* Calls that wait. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HOLDS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct hold);
+} holds SEC(".maps");
+
+/* Work of their threads on the way out of the kernel, where it has that for BPF programs. */
+struct hold_kick {
+	struct bpf_task_work work;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HOLDS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct hold_kick);
+} hold_kicks SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

@@ -5,6 +5,7 @@
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include "abi.h"
 #include "maps.bpf.h"
@@ -14,6 +15,8 @@
 #include "sad.bpf.h"
 #include "decide.bpf.h"
 #include "recent.bpf.h"
+#include "hold.bpf.h"
+#include "kick.bpf.h"
 #include "gate.bpf.h"
 
 SEC("cgroup/connect4")

@@ -27,9 +27,11 @@
 #define SAD_SLOTS_MAX 16  /* SAs with the same address, reqid, mode, protocol and if_id */
 #define VERDICTS_MAX  4	  /* a power of two, as the next: counters are indexed with a mask */
 #define REASONS_MAX   64
-#define RECENT_MAX    2048 /* flows that passed a moment ago, for each CPU; a power of two */
-#define PLENS_MAX     129  /* prefix lengths of routes, for each space and family */
-#define FWMARKS_MAX   8	   /* marks that policy routing compares, in each space */
+#define UNHELD_MAX    16
+#define HOLDS_MAX     32768 /* calls that wait */
+#define RECENT_MAX    2048  /* flows that passed a moment ago, for each CPU; a power of two */
+#define PLENS_MAX     129   /* prefix lengths of routes, for each space and family */
+#define FWMARKS_MAX   8	    /* marks that policy routing compares, in each space */
 
 /* Entries of spd, sad and routes unless the configuration has other sizes ([daemon] *-max=). */
 #define POLICIES_MAX 262144
@@ -72,21 +74,32 @@ struct gate_settings {
 	__u8 allow_no_policy; /* 1: no-policy=allow */
 	__u8 stale_open;      /* 1: stale=open */
 	__u8 pad;
-	__u16 errno_waiting; /* positive errno; 0: EAGAIN */
-	__u16 errno_failed;  /* 0: EHOSTUNREACH */
-	__u16 errno_denied;  /* 0: EACCES */
-	__u16 pad2;
+	__u16 errno_waiting;   /* positive errno; 0: EAGAIN */
+	__u16 errno_failed;    /* 0: EHOSTUNREACH */
+	__u16 errno_denied;    /* 0: EACCES */
+	__u8 hold_nonblocking; /* enum hold_nonblocking */
+	__u8 pad2;
+	__u32 hold_timeout;		/* ms; 0: nothing is held */
+	__u32 hold_nonblocking_timeout; /* ms */
 	__u32 pad3;
+};
+
+/* What mode hold does with a call that is not to block. Zero is the strictest. */
+enum hold_nonblocking {
+	NONBLOCKING_REJECT,
+	NONBLOCKING_HOLD,
 };
 
 /* gate_counters, PERCPU_CGROUP_STORAGE. */
 struct gate_counters {
 	__u64 verdict[VERDICTS_MAX];
 	__u64 reason[REASONS_MAX];
-	__u64 refused; /* calls that got an errno */
-	__u64 audited; /* wait or deny that passed because of mode audit */
-	__u64 events;  /* records put into the ring buffer */
-	__u64 lost;    /* records the ring buffer had no room for */
+	__u64 refused;		  /* calls that got an errno */
+	__u64 audited;		  /* wait or deny that passed because of mode audit */
+	__u64 events;		  /* records put into the ring buffer */
+	__u64 lost;		  /* records the ring buffer had no room for */
+	__u64 held;		  /* calls that were made to wait */
+	__u64 unheld[UNHELD_MAX]; /* those that had to wait and were not made to, by enum unheld */
 };
 
 /* spaces: cookie of a network namespace (__u64) → slot (__u32) in space_state. */
@@ -341,6 +354,42 @@ struct ask {
 	__u32 pad;
 };
 
+/*
+ * holds: a thread (its id) → its call that waits. Written by the program that refuses, and by the
+ * daemon only while the thread sleeps in a waiting room, or is gone.
+ */
+struct hold {
+	__u64 since;	/* the call was first refused */
+	__u64 until;	/* then it waits no longer */
+	__u64 asked;	/* the daemon was last told */
+	__u64 released; /* the daemon let it go on, 0: it did not yet */
+	__u64 netns;	/* cookie of the network namespace */
+	__be32 daddr[4];
+	__be16 dport;
+	__u8 family;
+	__u8 proto;
+	__u32 tries; /* refusals since the daemon last had it */
+	__u8 hook;   /* enum hook */
+	__u8 nonblocking;
+	__u8 kick; /* 1: a program on the way out has to make the call restart */
+	__u8 stop; /* 1: the daemon has no waiting room for it, it is to be rejected */
+	__u8 pad[4];
+};
+
+/* How this kernel makes a call restart. */
+enum kick {
+	KICK_NONE,
+	KICK_TASK_WORK, /* bpf_task_work_schedule_signal() */
+	KICK_SIGNALS,	/* the programs of kick.bpf.h */
+};
+
+/* A call that nobody puts to sleep is rejected after so many turns of about 10 µs. */
+#define HOLD_TRIES_MAX 2048
+/* The daemon is told again when the thread still turns. */
+#define HOLD_ASK_EVERY_NS 20000000ULL
+/* A thread that was let go so long ago makes a new call. */
+#define HOLD_AGAIN_NS 1000000000ULL
+
 /* events, RINGBUF. */
 struct event {
 	__u64 time;
@@ -352,21 +401,27 @@ struct event {
 	__s32 error; /* negative errno given to the caller, 0: the call passed (audit) */
 	__u8 hook;   /* enum hook */
 	__u8 mode;
-	__u8 pad[6];
+	__u8 held;   /* 1: the call waits to be put to sleep: see holds */
+	__u8 unheld; /* enum unheld */
+	__u8 pad[4];
+	__u64 started; /* the thread */
+	__u64 since;   /* held: when the call was first refused, … */
+	__u64 until;   /* … and when it waits no longer */
 	char comm[16];
 };
 
 #define SAGATE_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: size of struct " #t)
 _Static_assert(VERDICT_COUNT <= VERDICTS_MAX, "verdicts have counters");
 _Static_assert(REASON_COUNT <= REASONS_MAX, "reasons have counters");
+_Static_assert(UNHELD_COUNT <= UNHELD_MAX, "causes have counters");
 SAGATE_SIZE(flow, 64);
-SAGATE_SIZE(gate_settings, 32);
-SAGATE_SIZE(gate_counters, 576);
+SAGATE_SIZE(gate_settings, 40);
+SAGATE_SIZE(gate_counters, 712);
 SAGATE_SIZE(spd_masks_key, 8);
 SAGATE_SIZE(spd_masks, 2052);
 SAGATE_SIZE(route_plens_key, 12);
 SAGATE_SIZE(route_plens, 136);
-SAGATE_SIZE(ask, 152);
+SAGATE_SIZE(ask, 160);
 SAGATE_SIZE(space_state, 104);
 SAGATE_SIZE(spd_mask, 16);
 SAGATE_SIZE(spd_key, 68);
@@ -380,6 +435,7 @@ SAGATE_SIZE(neg_key, 28);
 SAGATE_SIZE(alert_key, 36);
 SAGATE_SIZE(recent, 88);
 SAGATE_SIZE(decision, 52);
-SAGATE_SIZE(event, 176);
+SAGATE_SIZE(event, 200);
+SAGATE_SIZE(hold, 72);
 
 #endif

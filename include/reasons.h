@@ -66,7 +66,22 @@
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \
 	X(REJECT, "reject")                                                                        \
-	X(AUDIT, "audit")
+	X(AUDIT, "audit")                                                                          \
+	X(HOLD, "hold")
+
+/* Why a call that has to wait was not made to wait, in a gate with mode hold. X(NAME, "name",
+ * text). */
+#define SAGATE_UNHELD(X)                                                                           \
+	X(NOT, "held", "it waits")                                                                 \
+	X(REASON, "reason", "no SA would let it pass")                                             \
+	X(FAILED, "failed", "the negotiation has just failed")                                     \
+	X(KICK, "no-kick", "this kernel gives no way to make a call wait")                         \
+	X(CALL, "call", "not a connect(), sendto() or sendmsg() of a thread over TCP or UDP")      \
+	X(NONBLOCK, "non-blocking", "the call is not to block (hold-nonblocking=reject)")          \
+	X(TABLE, "table-full", "too many calls wait")                                              \
+	X(ROOM, "no-room", "its cgroup can have no waiting room")                                  \
+	X(SPIN, "not-parked", "the daemon did not put it to sleep")                                \
+	X(TIMEOUT, "timeout", "it has waited as long as it may")
 
 /*
  * Tables of selectors in the order in which they are asked (xfrm_policy_lookup: SUB first). Behind
@@ -91,12 +106,14 @@
 #define SAGATE_ENUM_VERDICT(n, s)      VERDICT_##n,
 #define SAGATE_ENUM_REASON(n, v, s, t) REASON_##n,
 #define SAGATE_ENUM_MODE(n, s)	       MODE_##n,
+#define SAGATE_ENUM_UNHELD(n, s, t)    UNHELD_##n,
 #define SAGATE_ENUM_CLASS(n, s)	       CLASS_##n,
 #define SAGATE_ENUM_HOOK(n, s)	       HOOK_##n,
 
 enum verdict { SAGATE_VERDICTS(SAGATE_ENUM_VERDICT) VERDICT_COUNT };
 enum reason { SAGATE_REASONS(SAGATE_ENUM_REASON) REASON_COUNT };
 enum mode { SAGATE_MODES(SAGATE_ENUM_MODE) MODE_COUNT };
+enum unheld { SAGATE_UNHELD(SAGATE_ENUM_UNHELD) UNHELD_COUNT };
 enum spd_class { SAGATE_CLASSES(SAGATE_ENUM_CLASS) CLASS_COUNT };
 enum hook { SAGATE_HOOKS(SAGATE_ENUM_HOOK) HOOK_COUNT };
 

@@ -21,6 +21,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "sagate.skel.h"
+#include "sagate_impl.skel.h"
 
 /* libbpf's last complaint: the reason behind the errno of a load that failed. */
 static char last_warning[256];
@@ -163,6 +164,43 @@ static void set_prefix_masks(struct sagate_bpf *skel)
 		}
 }
 
+/* A jiffy: how often the coarse clocks move. */
+static __u64 tick_ns(void)
+{
+	struct timespec ts;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &ts);
+	return (__u64)ts.tv_sec * 1000000000ULL + (__u64)ts.tv_nsec;
+}
+
+static void set_kick(struct bpf *b)
+{
+	b->skel->rodata->hold_kick_way = b->kick;
+	b->skel->rodata->hold_tick_ns = tick_ns();
+	bpf_kick_prepare(b->kick, b->skel->obj);
+}
+
+/* The object that this kernel's kick is in; the two differ in one call only. */
+static struct sagate_bpf *open_skeleton(bool impl)
+{
+	struct sagate_bpf *skel = impl ? calloc(1, sizeof(*skel)) : sagate_bpf__open();
+	size_t size;
+
+	if (!impl || !skel)
+		return skel;
+	if (sagate_bpf__create_skeleton(skel)) {
+		free(skel);
+		return NULL;
+	}
+	skel->skeleton->data = (void *)sagate_impl_bpf__elf_bytes(&size);
+	skel->skeleton->data_sz = size;
+	if (bpf_object__open_skeleton(skel->skeleton, NULL)) {
+		sagate_bpf__destroy(skel);
+		return NULL;
+	}
+	return skel;
+}
+
 static int open_maps(struct bpf *b, struct error *e)
 {
 	struct bpf_map *map;
@@ -191,6 +229,8 @@ static int pin_programs(struct bpf *b, struct error *e)
 	{
 		snprintf(path, sizeof(path), "%s/prog/%s", b->pin, bpf_program__name(prog));
 		unlink(path);
+		if (bpf_program__fd(prog) < 0)
+			continue; /* not for this kernel */
 		if (bpf_obj_pin(bpf_program__fd(prog), path))
 			return error_set(e, -errno, "pin", "%s: %s", path, strerror(errno));
 	}
@@ -241,6 +281,9 @@ static void note_fds(struct bpf *b)
 	b->alerts = bpf_map__fd(b->skel->maps.alerts);
 	b->ike_daemons = bpf_map__fd(b->skel->maps.ike_daemons);
 	b->events = bpf_map__fd(b->skel->maps.events);
+	b->holds = bpf_map__fd(b->skel->maps.holds);
+	b->hold_kicks = bpf_map__fd(b->skel->maps.hold_kicks);
+	bpf_kick_open(b, b->skel->obj, &b->skel->bss->hold_kick_ready);
 	b->ask = bpf_program__fd(b->skel->progs.ask);
 }
 
@@ -273,6 +316,7 @@ static void remove_pins(const char *pin)
 		return;
 	empty_folder(pin, "map");
 	empty_folder(pin, "prog");
+	empty_folder(pin, "kick");
 	snprintf(path, sizeof(path), "%s/abi", pin);
 	unlink(path);
 	rmdir(pin);
@@ -299,6 +343,7 @@ static int load_all(struct bpf *b, const struct bpf_sizes *sizes, struct error *
 	int err;
 
 	set_prefix_masks(b->skel);
+	set_kick(b);
 	err = open_maps(b, e);
 	if (!err)
 		err = bpf_resize_plan(&resize, b->skel->obj, b->pin, sizes, &b->sizes, e);
@@ -313,6 +358,7 @@ int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, s
 {
 	bool fresh = nothing_pinned(pin);
 	_cleanup_close_ int lock = -1;
+	struct kick_choice choice;
 	struct bpf *b;
 	int err;
 
@@ -338,7 +384,9 @@ int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, s
 	snprintf(b->pin, sizeof(b->pin), "%s", pin);
 	b->lock = TAKE_FD(lock);
 	b->fresh = fresh;
-	b->skel = sagate_bpf__open();
+	bpf_kick_choose(&choice);
+	b->kick = choice.way;
+	b->skel = open_skeleton(choice.impl);
 	if (!b->skel) {
 		err = error_set(e, -errno, "load", "the BPF object cannot be read: %s",
 				strerror(errno));
@@ -364,6 +412,7 @@ void bpf_close(struct bpf *b)
 		shadow_free(b->shadow[i]);
 	if (b->state)
 		munmap(b->state, sizeof(*b->state) * SPACES_MAX);
+	bpf_kick_close(b);
 	sagate_bpf__destroy(b->skel);
 	cleanup_close(&b->lock);
 	free(b);

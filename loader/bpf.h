@@ -42,6 +42,26 @@ void bpf_close(struct bpf *b); /* the pins stay */
 /* After a start that failed: removes what bpf_open() pinned, if nothing was there before. */
 void bpf_discard(struct bpf *b);
 
+/* How this kernel makes a held call restart; KICK_NONE: nothing can be held. */
+enum kick bpf_kick(const struct bpf *b);
+/*
+ * Whether any gate holds: where the kick needs programs on every connect() and send of the host,
+ * they are attached only then. After the last gate they stay for a moment, as calls may be on
+ * their way. -errno: no call is held, all are rejected.
+ */
+int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e);
+
+/*
+ * The calls that wait, by thread. -ENOENT: none. Put only while the thread sleeps: nobody else
+ * writes then.
+ */
+int bpf_hold_get(const struct bpf *b, __u32 tid, struct hold *out);
+int bpf_hold_put(struct bpf *b, __u32 tid, const struct hold *in);
+void bpf_hold_del(struct bpf *b, __u32 tid);
+/* Calls `each` for every one. */
+void bpf_hold_each(const struct bpf *b, void (*each)(void *ctx, __u32 tid, const struct hold *),
+		   void *ctx);
+
 /* The program of a hook; owned by *b. */
 int bpf_program_fd(const struct bpf *b, enum hook hook);
 const char *bpf_pin_path(const struct bpf *b);

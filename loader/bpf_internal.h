@@ -9,6 +9,9 @@
 #include <stdbool.h>
 
 struct sagate_bpf;
+struct bpf_object;
+
+enum { KICK_PROGRAMS = 4 };
 
 struct bpf {
 	struct sagate_bpf *skel;
@@ -21,8 +24,26 @@ struct bpf {
 	__s64 asleep;			   /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	int map[MAP_COUNT];
 	struct bpf_sizes sizes;
-	int spaces, settings, counters, alerts, ike_daemons, events, ask;
+	int spaces, settings, counters, alerts, ike_daemons, events, ask, holds, hold_kicks;
+	enum kick kick;
+	int kick_program[KICK_PROGRAMS]; /* KICK_SIGNALS */
+	volatile __u8 *kick_ready;	 /* theirs: a call may rely on them */
+	bool kick_attached;
+	__u64 kick_unwanted; /* since when no gate holds, 0: some do */
 };
+
+/* What is loaded for the kick, before it is. */
+struct kick_choice {
+	enum kick way;
+	bool impl; /* task work under its first name */
+};
+
+/* bpf_kick.c. Asks the running kernel. */
+void bpf_kick_choose(struct kick_choice *choice);
+/* The programs that are not for that way are not loaded. */
+void bpf_kick_prepare(enum kick way, struct bpf_object *obj);
+void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready);
+void bpf_kick_close(struct bpf *b); /* what is pinned stays */
 
 /* Size of a map's key and value. */
 extern const size_t bpf_map_key_size[MAP_COUNT];

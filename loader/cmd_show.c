@@ -40,9 +40,9 @@ static const struct cli_option options[] = {
 
 const struct command command_show = {
 	.name = "show",
-	.args = "gates|spaces|spd|sad|requirements|negotiations",
+	.args = "gates|spaces|spd|sad|requirements|negotiations|holds",
 	.summary = "Lists what the daemon knows",
-	.words = "gates spaces spd sad requirements negotiations",
+	.words = "gates spaces spd sad requirements negotiations holds",
 	.options = options,
 	.min_args = 1,
 	.max_args = 1,

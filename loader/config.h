@@ -27,13 +27,16 @@
 
 /* What a gate is told. X(NAME, "key", "its values", "default"). */
 #define SAGATE_SETTINGS(X)                                                                         \
-	X(MODE, "mode", "reject or audit", "reject")                                               \
+	X(MODE, "mode", "reject, hold or audit", "reject")                                         \
 	X(NO_POLICY, "no-policy", "allow or deny", "allow")                                        \
 	X(STALE, "stale", "closed or open", "closed")                                              \
 	X(ERRNO_WAITING, "errno-waiting", "an errno", "EAGAIN")                                    \
 	X(ERRNO_FAILED, "errno-failed", "an errno", "EHOSTUNREACH")                                \
 	X(ERRNO_DENIED, "errno-denied", "an errno", "EACCES")                                      \
-	X(SPD, "spd", "own or host", "own")
+	X(SPD, "spd", "own or host", "own")                                                        \
+	X(HOLD_TIMEOUT, "hold-timeout", "a time, 10ms to 1h", "30s")                               \
+	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold or reject", "hold")                          \
+	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")
 
 #define CONFIG_ENUM_SETTING(n, key, values, fallback) SETTING_##n,
 enum setting { SAGATE_SETTINGS(CONFIG_ENUM_SETTING) SETTING_COUNT };
@@ -47,6 +50,9 @@ struct gate_config {
 	int errno_waiting; /* positive */
 	int errno_failed;
 	int errno_denied;
+	bool hold_nonblocking;
+	uint64_t hold_timeout, hold_nonblocking_timeout;
+	char hold_timeout_text[32], hold_nonblocking_timeout_text[32]; /* as it was written */
 };
 
 enum ike_trigger { TRIGGER_VICI, TRIGGER_ACQUIRE };

@@ -11,6 +11,9 @@
 #define SETTING_LIST(n, key, values, fallback)	  " " key
 #define MODE_NAME(n, s)				  [MODE_##n] = s,
 
+#define HOLD_TIMEOUT_MIN 10000000ULL	  /* 10 ms */
+#define HOLD_TIMEOUT_MAX 3600000000000ULL /* 1 h */
+
 static const char *const keys[] = {SAGATE_SETTINGS(SETTING_KEY)};
 static const char *const defaults[] = {SAGATE_SETTINGS(SETTING_DEFAULT)};
 static const char *const modes[] = {SAGATE_MODES(MODE_NAME)};
@@ -23,11 +26,7 @@ static int set_mode(struct gate_config *g, const char *value, struct error *e)
 			return 0;
 		}
 	}
-	if (!strcmp(value, "hold"))
-		return value_expected(e, value,
-				      "reject or audit: this version has the modes audit and "
-				      "reject, it cannot hold calls yet");
-	return value_expected(e, value, "reject or audit");
+	return value_expected(e, value, "reject, hold or audit");
 }
 
 static int set_errno(int *number, const char *value, struct error *e)
@@ -37,6 +36,16 @@ static int set_errno(int *number, const char *value, struct error *e)
 				      "an errno a refused call may have: EAGAIN, EACCES, EPERM, "
 				      "EHOSTUNREACH, ECONNREFUSED, ETIMEDOUT …");
 	return 0;
+}
+
+/* The text is kept: it is shown and sent on as it was written. */
+static int set_time(uint64_t *time, char *text, size_t size, const char *value, struct error *e)
+{
+	int err = value_duration(value, HOLD_TIMEOUT_MIN, HOLD_TIMEOUT_MAX, time, e);
+
+	if (!err)
+		snprintf(text, size, "%s", value);
+	return err;
 }
 
 static int set_setting(struct gate_config *g, enum setting s, const char *value, struct error *e)
@@ -56,6 +65,14 @@ static int set_setting(struct gate_config *g, enum setting s, const char *value,
 		return set_errno(&g->errno_denied, value, e);
 	case SETTING_SPD:
 		return value_choice(value, "host", "own", &g->spd_host, e);
+	case SETTING_HOLD_TIMEOUT:
+		return set_time(&g->hold_timeout, g->hold_timeout_text,
+				sizeof(g->hold_timeout_text), value, e);
+	case SETTING_HOLD_NONBLOCKING:
+		return value_choice(value, "hold", "reject", &g->hold_nonblocking, e);
+	case SETTING_HOLD_NONBLOCKING_TIMEOUT:
+		return set_time(&g->hold_nonblocking_timeout, g->hold_nonblocking_timeout_text,
+				sizeof(g->hold_nonblocking_timeout_text), value, e);
 	case SETTING_COUNT:
 		break;
 	}
@@ -116,6 +133,12 @@ const char *config_setting_value(const struct gate_config *g, enum setting s)
 		return errno_name(g->errno_denied);
 	case SETTING_SPD:
 		return g->spd_host ? "host" : "own";
+	case SETTING_HOLD_TIMEOUT:
+		return g->hold_timeout_text;
+	case SETTING_HOLD_NONBLOCKING:
+		return g->hold_nonblocking ? "hold" : "reject";
+	case SETTING_HOLD_NONBLOCKING_TIMEOUT:
+		return g->hold_nonblocking_timeout_text;
 	case SETTING_COUNT:
 		break;
 	}

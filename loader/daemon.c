@@ -11,14 +11,16 @@
 #include <bpf/libbpf.h>
 
 #include "boot_time.h"
+#include "cgroup_dynmods.h"
 #include "cleanup.h"
 #include "daemon.h"
 #include "daemon_internal.h"
 #include "flow_json.h"
 #include "log.h"
 #include "netns.h"
+#include "rooms.h"
 
-enum { HEARTBEAT_USEC = 1000000 };
+enum { HEARTBEAT_USEC = 1000000, DAEMON_NICE = -15 };
 
 void daemon_publish(struct daemon *d, json_t *event)
 {
@@ -35,6 +37,13 @@ void daemon_publish(struct daemon *d, json_t *event)
 static bool watched(const struct daemon *d)
 {
 	return d->control && control_watchers(d->control);
+}
+
+static void on_negotiation_failed(void *ctx, const struct neg_key *key)
+{
+	struct daemon *d = ctx;
+
+	holds_failed(d->holds, key);
 }
 
 static void on_negotiation(void *ctx, json_t *event)
@@ -101,6 +110,7 @@ static void on_settled(void *ctx, struct space *s)
 	struct daemon *d = ctx;
 
 	negotiations_settled(d->negotiations, s);
+	holds_settled(d->holds, s->slot);
 }
 
 /* An earlier daemon's exemptions, of IKE daemons that are no more. */
@@ -178,6 +188,8 @@ static int on_ring_event(void *ctx, void *data, size_t size)
 	/* audit only looks: what it lets pass starts IKE as it would without us */
 	if (s && event->mode != MODE_AUDIT)
 		negotiations_event(d->negotiations, s, event);
+	if (s && gate && event->held)
+		holds_event(d->holds, event, &gate->settings, gate->name, s->name);
 	return 0;
 }
 
@@ -215,8 +227,40 @@ void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 	out->errno_waiting = in->errno_waiting;
 	out->errno_failed = in->errno_failed;
 	out->errno_denied = in->errno_denied;
+	out->hold_timeout = in->hold_timeout / 1000000;
+	out->hold_nonblocking = in->hold_nonblocking ? NONBLOCKING_HOLD : NONBLOCKING_REJECT;
+	out->hold_nonblocking_timeout = in->hold_nonblocking_timeout / 1000000;
 	if (in->spd_host)
 		out->spd_netns = d->spaces->netns;
+}
+
+/* Also of a gate whose cgroup is still to come. */
+static void update_kick(struct daemon *d)
+{
+	struct error e = {};
+	struct gate *gate;
+	bool hold = false;
+
+	LL_FOREACH(gates_first(d->gates), gate)
+		hold |= gate->settings.mode == MODE_HOLD;
+	if (bpf_kick_wanted(d->bpf, hold, &e))
+		log_error("no call is held, all are rejected: %s", e.message);
+	if (hold && !d->dynmods_tried && !cgroup_dynmods_on()) {
+		d->dynmods_tried = true;
+		if (cgroup_dynmods_set(&e))
+			log_warning("%s: calls that are held use the CPU for some milliseconds "
+				    "until they sleep",
+				    e.message);
+		else
+			log_notice("the cgroup file system has the option favordynmods now: "
+				   "threads are put to sleep without delay");
+	}
+}
+
+void daemon_gates_changed(struct daemon *d)
+{
+	update_kick(d);
+	holds_gates_changed(d->holds);
 }
 
 static void attach_gates(struct daemon *d)
@@ -232,6 +276,7 @@ static void attach_gates(struct daemon *d)
 			log_error("gate \"%s\" of the configuration: %s", in->name, e.message);
 	}
 	gates_reload_end(d->gates);
+	daemon_gates_changed(d);
 }
 
 static struct negotiation_options negotiation_options_of(const struct config *config)
@@ -290,8 +335,10 @@ static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 
 	(void)usec;
 	bpf_heartbeat(d->bpf);
+	update_kick(d);
 	gates_check(d->gates);
 	daemon_check_spaces(d);
+	keeper_check(&d->keeper);
 	/* from now on: a daemon that was stopped does not make up for the beats it missed */
 	sd_event_source_set_time_relative(source, HEARTBEAT_USEC);
 	return 0;
@@ -351,6 +398,10 @@ static int start(struct daemon *d, struct error *e)
 	if (!err)
 		err = negotiations_new(d->event, d->bpf, &options, on_negotiation, d,
 				       &d->negotiations);
+	if (!err)
+		err = holds_new(d->event, d->bpf, on_negotiation, d, &d->holds, e);
+	if (!err)
+		negotiations_on_failed(d->negotiations, on_negotiation_failed);
 	if (err)
 		return err;
 	err = daemon_open_spaces(d, &space_ops, e);
@@ -370,6 +421,8 @@ static void stop(struct daemon *d)
 	control_free(d->control);
 	daemon_doctor_stop(d);
 	negotiations_free(d->negotiations);
+	holds_free(d->holds);
+	keeper_stop(&d->keeper);
 	LL_FOREACH_SAFE(d->spaces, s, next)
 	space_free(s);
 	ring_buffer__free(d->ring);
@@ -391,13 +444,37 @@ static void raise_descriptors(void)
 		log_warning("the limit of descriptors cannot be raised: %s", strerror(errno));
 }
 
+/* Who waits turns round on a CPU until he sleeps, and it is we who put him to sleep. */
+static void raise_priority(void)
+{
+	if (getpriority(PRIO_PROCESS, 0) > DAEMON_NICE && setpriority(PRIO_PROCESS, 0, DAEMON_NICE))
+		log_debug("no nice %d: %s", DAEMON_NICE, strerror(errno));
+}
+
+/*
+ * What a daemon that was killed, and its keeper with it, left frozen: when we can hold their calls
+ * anew, or will not come up.
+ */
+static void wake_left(void)
+{
+	size_t left = rooms_sweep();
+
+	if (left)
+		log_notice("%zu waiting rooms of an earlier daemon: their threads go on", left);
+}
+
 int daemon_run(const struct config *config, const char *path, struct error *e)
 {
 	struct daemon d = {.config = config, .config_path = path, .started = boot_ns()};
 	int err;
 
 	raise_descriptors();
+	raise_priority();
+	err = keeper_start(&d.keeper);
+	if (err)
+		log_error("no keeper of waiting rooms: %s", strerror(-err));
 	err = start(&d, e);
+	wake_left();
 	if (!err) {
 		err = sd_event_loop(d.event);
 		if (err < 0)

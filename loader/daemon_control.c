@@ -19,16 +19,19 @@ static json_t *settings_json(const struct gate_settings *s)
 	const char *waiting = errno_name(s->errno_waiting), *failed = errno_name(s->errno_failed),
 		   *denied = errno_name(s->errno_denied);
 
-	return json_pack("{s:s s:s s:s s:s? s:s? s:s? s:s}", "mode", mode_name(s->mode),
+	return json_pack("{s:s s:s s:s s:s? s:s? s:s? s:s s:f s:s s:f}", "mode", mode_name(s->mode),
 			 "no-policy", s->allow_no_policy ? "allow" : "deny", "stale",
 			 s->stale_open ? "open" : "closed", "errno-waiting", waiting,
 			 "errno-failed", failed, "errno-denied", denied, "spd",
-			 s->spd_netns ? "host" : "own");
+			 s->spd_netns ? "host" : "own", "hold-timeout", s->hold_timeout / 1e3,
+			 "hold-nonblocking",
+			 s->hold_nonblocking == NONBLOCKING_HOLD ? "hold" : "reject",
+			 "hold-nonblocking-timeout", s->hold_nonblocking_timeout / 1e3);
 }
 
 static json_t *counters_json(const struct daemon *d, const struct gate *gate)
 {
-	json_t *verdicts = json_object(), *reasons = json_object();
+	json_t *verdicts = json_object(), *reasons = json_object(), *unheld = json_object();
 	struct gate_counters c = {};
 
 	if (gate->cgroup_id)
@@ -38,9 +41,13 @@ static json_t *counters_json(const struct daemon *d, const struct gate *gate)
 	for (int i = 0; i < REASON_COUNT; i++)
 		if (c.reason[i])
 			json_object_set_new(reasons, reason_name(i), json_integer(c.reason[i]));
-	return json_pack("{s:I s:I s:I s:I s:o s:o}", "refused", (json_int_t)c.refused, "audited",
-			 (json_int_t)c.audited, "events", (json_int_t)c.events, "lost",
-			 (json_int_t)c.lost, "verdicts", verdicts, "reasons", reasons);
+	for (int i = UNHELD_NOT + 1; i < UNHELD_COUNT; i++)
+		if (c.unheld[i])
+			json_object_set_new(unheld, unheld_name(i), json_integer(c.unheld[i]));
+	return json_pack("{s:I s:I s:I s:I s:I s:o s:o s:o}", "refused", (json_int_t)c.refused,
+			 "audited", (json_int_t)c.audited, "events", (json_int_t)c.events, "lost",
+			 (json_int_t)c.lost, "held", (json_int_t)c.held, "unheld", unheld,
+			 "verdicts", verdicts, "reasons", reasons);
 }
 
 json_t *gate_to_json(const struct daemon *d, const struct gate *gate)
@@ -92,6 +99,7 @@ static int do_attach(struct daemon *d, const json_t *args, json_t **result, stru
 		err = gates_attach(d->gates, name, cgroup,
 				   json_get_bool(args, "transient") ? GATE_RUN : GATE_COMMAND,
 				   &settings, e);
+	daemon_gates_changed(d);
 	if (!err)
 		*result = gate_to_json(d, gates_find(d->gates, name));
 	return err;
@@ -111,6 +119,7 @@ static int do_detach(struct daemon *d, const json_t *args, json_t **result, stru
 				 "gate %s is in the configuration: remove it there and reload",
 				 name);
 	err = gates_detach(d->gates, name, e);
+	daemon_gates_changed(d);
 	if (!err)
 		*result = json_pack("{s:s}", "name", name);
 	return err;
@@ -268,6 +277,8 @@ static int do_show(struct daemon *d, const json_t *args, json_t **result, struct
 		*result = daemon_spaces_json(d);
 	else if (!strcmp(what, "negotiations"))
 		*result = negotiations_to_json(d->negotiations);
+	else if (!strcmp(what, "holds"))
+		*result = holds_to_json(d->holds);
 	else if (!strcmp(what, "spd") || !strcmp(what, "sad") || !strcmp(what, "requirements"))
 		return show_of_space(d, what, json_get_text(args, "space"), result, e);
 	else

@@ -10,6 +10,8 @@
 #include "config.h"
 #include "control.h"
 #include "gates.h"
+#include "holds.h"
+#include "keeper.h"
 #include "negotiations.h"
 #include "space.h"
 
@@ -26,11 +28,14 @@ struct daemon {
 	const struct space_ops *space_ops;
 	struct error space_errors[SPACES_MAX]; /* why those of the configuration are not open */
 	struct negotiations *negotiations;
+	struct holds *holds;
+	struct keeper keeper;
 	struct control *control;
 	struct ring_buffer *ring;
 	struct doctor *doctors; /* requests for a doctor, the first is at work */
 	uint64_t started;	/* boottime */
-	bool ready;		/* every space that could be opened is mirrored */
+	bool dynmods_tried;
+	bool ready; /* every space that could be opened is mirrored */
 };
 
 struct space *daemon_space(struct daemon *d, const char *name);
@@ -50,6 +55,8 @@ void daemon_publish(struct daemon *d, json_t *event);
 /* The settings of a gate as the maps have them, and back as text. */
 void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 			struct gate_settings *out);
+/* Gates came, went, or have other settings. */
+void daemon_gates_changed(struct daemon *d);
 json_t *gate_to_json(const struct daemon *d, const struct gate *gate);
 
 /* Control commands. */

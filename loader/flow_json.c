@@ -184,6 +184,17 @@ int flow_from_json(const json_t *args, __u64 own_netns, struct flow *out, struct
 	return 0;
 }
 
+const char *unheld_name(__u8 unheld)
+{
+	static const char *const names[] = {
+#define X(n, s, t) [UNHELD_##n] = s,
+		SAGATE_UNHELD(X)
+#undef X
+	};
+
+	return unheld < UNHELD_COUNT ? names[unheld] : "unknown";
+}
+
 static const char *hook_name(__u8 hook)
 {
 	static const char *const names[] = {
@@ -210,6 +221,7 @@ json_t *event_to_json(const struct event *event, const char *gate)
 		      mode_name(event->mode), "failed", event->decision.failed);
 	if (!o)
 		return NULL;
+	json_object_set_new(o, "held", json_boolean(event->held));
 	json_object_set_new(o, "comm", json_text(comm));
 	json_object_set_new(o, "errno",
 			    event->error ? json_string(error ? error : "other") : json_null());

@@ -32,6 +32,12 @@ int negotiations_new(sd_event *event, struct bpf *b, const struct negotiation_op
 	return 0;
 }
 
+void negotiations_on_failed(struct negotiations *n,
+			    void (*failed)(void *ctx, const struct neg_key *key))
+{
+	n->failed = failed;
+}
+
 void negotiations_set_options(struct negotiations *n, const struct negotiation_options *options)
 {
 	n->options = *options;
@@ -134,6 +140,8 @@ void negotiations_event(struct negotiations *n, struct space *s, const struct ev
 		/* somebody else's flow to the same child: it is backed off too */
 		until = g->deadline;
 		s->sink.put(s->sink.ctx, s->slot, MAP_BACKOFF, &e->decision.neg, &until);
+		if (n->failed)
+			n->failed(n->ctx, &e->decision.neg);
 		return;
 	}
 	start(n, g, &t, e);

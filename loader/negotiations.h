@@ -42,6 +42,9 @@ struct negotiations;
 int negotiations_new(sd_event *event, struct bpf *b, const struct negotiation_options *options,
 		     void (*publish)(void *ctx, json_t *event), void *ctx,
 		     struct negotiations **out);
+/* `failed` gets each thing whose SA will not come for now. */
+void negotiations_on_failed(struct negotiations *n,
+			    void (*failed)(void *ctx, const struct neg_key *key));
 void negotiations_free(struct negotiations *n);
 void negotiations_set_options(struct negotiations *n, const struct negotiation_options *options);
 

@@ -53,6 +53,8 @@ void negotiation_fail(struct negotiations *n, struct negotiation *g, const char 
 	log_warning("negotiation %s failed: %s; not tried again for %.1f s", name, why,
 		    backoff / 1e9);
 	negotiation_publish(n, g);
+	for (size_t i = 0; n->failed && i < g->waiter_count; i++)
+		n->failed(n->ctx, &g->waiters[i].key);
 }
 
 static void establish(struct negotiations *n, struct negotiation *g)

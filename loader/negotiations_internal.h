@@ -46,6 +46,7 @@ struct negotiations {
 	struct negotiation_options options;
 	struct negotiation_stats stats;
 	void (*publish)(void *ctx, json_t *event);
+	void (*failed)(void *ctx, const struct neg_key *key);
 	void *ctx;
 };
 

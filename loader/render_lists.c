@@ -167,8 +167,22 @@ static const struct render_column negotiations[] = {
 	{},
 };
 
+static const struct render_column holds[] = {
+	{"PROGRAM", "comm", NULL},
+	{"PID", "pid", NULL},
+	{"TID", "tid", NULL},
+	{"GATE", "gate", NULL},
+	{"SPACE", "space", NULL},
+	{"PROTO", "flow.proto", NULL},
+	{"DST", "flow.dst", NULL},
+	{"DPORT", "flow.dport", NULL},
+	{"SINCE", "since_s", seconds_text},
+	{"LEFT", "left_s", seconds_text},
+	{},
+};
+
 /* X(list) */
-#define LISTS(X)      X(gates) X(spaces) X(spd) X(sad) X(requirements) X(negotiations)
+#define LISTS(X)      X(gates) X(spaces) X(spd) X(sad) X(requirements) X(negotiations) X(holds)
 #define LIST_ENTRY(n) {#n, n},
 #define LIST_NAME(n)  "|" #n
 

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Making a call wait. The program refuses it with a code that makes the kernel restart the call on
+ * its way out, which it does if there is work pending for the thread at that moment: the kick. The
+ * daemon, told by an event, puts the thread to sleep; until then the call turns round. When it
+ * wakes, the call restarts and is decided anew.
+ *
+ * Whatever is not known to work so is not held, but rejected.
+ */
+#ifndef SAGATE_HOLD_BPF_H
+#define SAGATE_HOLD_BPF_H
+
+/* include/linux/errno.h: restarted unless a handler of a signal says otherwise; always. */
+#define ERESTARTSYS    512
+#define ERESTARTNOINTR 513
+
+/* include/linux/sched.h */
+#define PF_IO_WORKER 0x10
+#define PF_KTHREAD   0x200000
+
+#define O_NONBLOCK   04000
+#define MSG_DONTWAIT 0x40
+
+#define SIGCONT	   18
+#define SIGSTOP	   19
+#define SA_RESTART 0x10000000
+
+#define SOCKETCALL_CONNECT 3
+
+/* How this kernel makes a call restart. Set before the programs are loaded. */
+const volatile __u8 hold_kick_way;
+const volatile __u64 hold_tick_ns; /* a jiffy */
+/* KICK_SIGNALS: those programs are attached. */
+volatile __u8 hold_kick_ready;
+
+typedef int (*kick_done)(struct bpf_map *map, void *key, void *value);
+
+/*
+ * Kernels before 7.0 have it under another name, and later ones that name with another type, which
+ * libbpf refuses: the object is built once for each.
+ */
+#ifdef TASK_WORK_IMPL
+extern int bpf_task_work_schedule_signal_impl(struct task_struct *task, struct bpf_task_work *work,
+					      void *map, kick_done done, void *aux) __ksym __weak;
+#define schedule_signal(task, work, map, done)                                                     \
+	bpf_task_work_schedule_signal_impl(task, work, map, done, NULL)
+#else
+extern int bpf_task_work_schedule_signal(struct task_struct *task, struct bpf_task_work *work,
+					 void *map, kick_done done) __ksym __weak;
+#define schedule_signal bpf_task_work_schedule_signal
+#endif
+
+/* That it was there is all that it was for. */
+static int kick_nothing(struct bpf_map *map, void *key, void *value)
+{
+	(void)map;
+	(void)key;
+	(void)value;
+	return 0;
+}
+
+/* How often the work is looked for. It is there at once, or, on some virtual CPUs, a moment later.
+ */
+#define KICK_LOOKS 4096
+
+static __always_inline __u64 works_of(const struct task_struct *task)
+{
+	void *works = NULL;
+
+	bpf_core_read(&works, sizeof(works), &task->task_works);
+	return (__u64)works;
+}
+
+/* 1: the thread's list of work is not as it was. */
+static int kick_look(__u32 i, __u64 *before)
+{
+	(void)i;
+	return works_of(bpf_get_current_task_btf()) != *before;
+}
+
+/*
+ * The work is added by an interrupt that this CPU sends to itself (bpf_task_work_irq()), together
+ * with the flag that makes the call restart. A call that is on its way out before that would show
+ * the code to its program.
+ */
+static __always_inline bool kick_is_in(struct task_struct *task, __u64 before)
+{
+	bpf_loop(KICK_LOOKS, kick_look, &before, 0);
+	return works_of(task) != before;
+}
+
+/* What is known of a call. */
+struct hold_call {
+	const struct flow *flow;
+	__u64 now;
+	__u64 timeout; /* ns */
+	__u32 tid;
+	__u8 hook;
+	__u8 nonblocking;
+	__u8 pad[2];
+};
+
+/* Whether waiting can make a difference. */
+static __always_inline bool may_be_waited_for(const struct decision *d)
+{
+	switch (d->reason) {
+	case REASON_STALE:
+	case REASON_CHANGING:
+	case REASON_NO_SA:
+	case REASON_SA_SOURCE:
+	case REASON_SA_SPI:
+	case REASON_SA_MARK:
+	case REASON_SA_SELECTOR:
+	case REASON_SA_EXPIRED:
+	case REASON_REQUIRED_NO_POLICY:
+	case REASON_REQUIRED_CLEAR:
+	case REASON_TRAP_BLOCK:
+	case REASON_INTERFACE_NO_POLICY:
+		return d->verdict == VERDICT_WAIT;
+	}
+	return false;
+}
+
+/*
+ * The descriptor of a connect(), sendto() or sendmsg() made by a thread itself, and its MSG_ flags;
+ * -1: another call, which may not be restarted (x86, arch/x86/entry/syscalls).
+ */
+static __always_inline long call_socket(const struct pt_regs *regs, __u32 *flags)
+{
+	switch (regs->orig_ax) {
+	case 42: /* connect */
+		return (__u32)regs->di;
+	case 44: /* sendto */
+		*flags = regs->r10;
+		return (__u32)regs->di;
+	case 46: /* sendmsg */
+		*flags = regs->dx;
+		return (__u32)regs->di;
+	case 362: /* the same, of a 32-bit program */
+		return (__u32)regs->bx;
+	case 369:
+		*flags = regs->si;
+		return (__u32)regs->bx;
+	case 370:
+		*flags = regs->dx;
+		return (__u32)regs->bx;
+	}
+	return -1;
+}
+
+/* Is the call not to block, and how long may it? False: its socket is not found. */
+static __always_inline bool call_blocking(struct task_struct *task, __u32 fd, __u32 flags,
+					  struct hold_call *call)
+{
+	struct fdtable *fdt = task->files->fdt;
+	struct file *file = NULL;
+	struct socket *socket = NULL;
+	struct sock *sk = NULL;
+	unsigned int f_flags = 0;
+	long jiffies = 0;
+
+	if (fd >= fdt->max_fds || bpf_probe_read_kernel(&file, sizeof(file), &fdt->fd[fd]) || !file)
+		return false;
+	if (bpf_core_read(&f_flags, sizeof(f_flags), &file->f_flags) ||
+	    bpf_core_read(&socket, sizeof(socket), &file->private_data) ||
+	    bpf_core_read(&sk, sizeof(sk), &socket->sk) ||
+	    bpf_core_read(&jiffies, sizeof(jiffies), &sk->sk_sndtimeo))
+		return false;
+	call->nonblocking = (f_flags & O_NONBLOCK) || (flags & MSG_DONTWAIT);
+	if (!call->nonblocking && jiffies > 0 &&
+	    (__u64)jiffies < call->timeout / (hold_tick_ns ? hold_tick_ns : 1))
+		call->timeout = jiffies * hold_tick_ns;
+	return true;
+}
+
+/*
+ * The kick. With signals it comes later, from kick.bpf.h; a handler of SIGCONT then runs, and
+ * must not end the call.
+ */
+static __always_inline int hold_kick_off(struct task_struct *task, __u32 tid, struct hold *h)
+{
+	struct hold_kick zero = {}, *k;
+	__u64 before = works_of(task);
+	unsigned long flags;
+	void *handler;
+
+	if (hold_kick_way == KICK_SIGNALS) {
+		handler = task->sighand->action[SIGCONT - 1].sa.sa_handler;
+		flags = task->sighand->action[SIGCONT - 1].sa.sa_flags;
+		h->kick = 1;
+		return handler && handler != (void *)1 && !(flags & SA_RESTART) ? ERESTARTNOINTR
+										: ERESTARTSYS;
+	}
+	k = bpf_map_lookup_elem(&hold_kicks, &tid);
+	if (!k) {
+		bpf_map_update_elem(&hold_kicks, &tid, &zero, BPF_NOEXIST);
+		k = bpf_map_lookup_elem(&hold_kicks, &tid);
+	}
+	if (!k)
+		return 0;
+	if (hold_kick_way == KICK_TASK_WORK &&
+	    !schedule_signal(task, &k->work, &hold_kicks, kick_nothing) && kick_is_in(task, before))
+		return ERESTARTSYS;
+	return 0;
+}
+
+static __always_inline bool hold_is(const struct hold *h, const struct hold_call *call)
+{
+	const struct flow *f = call->flow;
+
+	return h->hook == call->hook && h->nonblocking == call->nonblocking &&
+	       !(h->released && call->now - h->released > HOLD_AGAIN_NS) && h->netns == f->netns &&
+	       h->proto == f->proto && h->family == f->family && h->dport == f->dport &&
+	       h->daddr[0] == f->daddr[0] && h->daddr[1] == f->daddr[1] &&
+	       h->daddr[2] == f->daddr[2] && h->daddr[3] == f->daddr[3];
+}
+
+/* The call that waits already, or a new one. NULL: there is no room. */
+static __always_inline struct hold *hold_of(const struct hold_call *call)
+{
+	struct hold *h = bpf_map_lookup_elem(&holds, &call->tid);
+	struct hold new;
+
+	if (h && hold_is(h, call))
+		return h;
+	__builtin_memset(&new, 0, sizeof(new));
+	new.since = call->now;
+	new.until = call->now + call->timeout;
+	new.netns = call->flow->netns;
+	__builtin_memcpy(new.daddr, call->flow->daddr, sizeof(new.daddr));
+	new.dport = call->flow->dport;
+	new.family = call->flow->family;
+	new.proto = call->flow->proto;
+	new.hook = call->hook;
+	new.nonblocking = call->nonblocking;
+	bpf_map_update_elem(&holds, &call->tid, &new, BPF_ANY);
+	return bpf_map_lookup_elem(&holds, &call->tid);
+}
+
+/* Tells the daemon whom to put to sleep. */
+static __always_inline void hold_event(const struct hold_call *call, struct hold *h,
+				       const struct decision *d, const struct gate_settings *g,
+				       struct gate_counters *count, struct task_struct *task)
+{
+	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		count->lost++;
+		return; /* the next turn tries again */
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time = call->now;
+	e->gate = g->cgroup_id;
+	e->cgroup_id = bpf_get_current_cgroup_id();
+	e->flow = *call->flow;
+	e->decision = *d;
+	e->pid = bpf_get_current_pid_tgid() >> 32;
+	e->tid = call->tid;
+	e->hook = call->hook;
+	e->mode = g->mode;
+	e->held = 1;
+	e->started = task->start_boottime;
+	e->since = h->since;
+	e->until = h->until;
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+	h->asked = call->now; /* first: the daemon compares it */
+	bpf_ringbuf_submit(e, 0);
+	count->events++;
+}
+
+/* Why the call cannot be made to wait, so far as that is seen before its turn. */
+static __always_inline enum unheld hold_refused(const struct decision *d,
+						const struct gate_settings *g,
+						struct task_struct *task, struct hold_call *call)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u32 flags = 0;
+	long fd;
+
+	if (!may_be_waited_for(d))
+		return UNHELD_REASON;
+	if (d->failed)
+		return UNHELD_FAILED;
+	if (hold_kick_way == KICK_NONE ||
+	    (hold_kick_way == KICK_SIGNALS && !*(volatile __u8 *)&hold_kick_ready))
+		return UNHELD_KICK;
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
+		return UNHELD_CALL;
+	fd = call_socket(regs, &flags);
+	if (fd < 0 || !call_blocking(task, fd, flags, call))
+		return UNHELD_CALL;
+	if (!call->nonblocking)
+		return UNHELD_NOT;
+	if (g->hold_nonblocking != NONBLOCKING_HOLD)
+		return UNHELD_NONBLOCK;
+	call->timeout = g->hold_nonblocking_timeout * 1000000ULL;
+	return UNHELD_NOT;
+}
+
+static __always_inline enum unheld hold_turn(struct hold_call *call, const struct decision *d,
+					     const struct gate_settings *g,
+					     struct gate_counters *count, struct task_struct *task,
+					     int *code)
+{
+	struct hold *h = hold_of(call);
+
+	if (!h)
+		return UNHELD_TABLE;
+	if (call->now >= h->until)
+		return UNHELD_TIMEOUT;
+	if (h->stop)
+		return UNHELD_ROOM;
+	if (h->tries >= HOLD_TRIES_MAX)
+		return UNHELD_SPIN;
+	if (!h->tries++ || call->now - h->asked > HOLD_ASK_EVERY_NS || !h->asked)
+		hold_event(call, h, d, g, count, task);
+	*code = hold_kick_off(task, call->tid, h);
+	return *code ? UNHELD_NOT : UNHELD_KICK;
+}
+
+/*
+ * The code with which the call must be refused for it to wait, or, when it cannot be made to, 0: it
+ * is to be rejected. The kick is then given or sure to come.
+ */
+static __noinline int hold(const struct call *c, const struct gate_settings *g,
+			   struct gate_counters *count, __u8 hook)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct hold_call call = {
+		.flow = &c->flow,
+		.now = bpf_ktime_get_boot_ns(),
+		.timeout = g->hold_timeout * 1000000ULL,
+		.tid = bpf_get_current_pid_tgid(),
+		.hook = hook,
+	};
+	enum unheld why;
+	int code = 0;
+
+	why = hold_refused(&c->decision, g, task, &call);
+	if (why == UNHELD_NOT)
+		why = hold_turn(&call, &c->decision, g, count, task, &code);
+	if (why != UNHELD_NOT) {
+		count->unheld[why & (UNHELD_MAX - 1)]++;
+		bpf_map_delete_elem(&holds, &call.tid);
+		return 0;
+	}
+	return code;
+}
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "hold_thread.h"
+
+static int read_text(pid_t pid, pid_t tid, const char *name, char *text, size_t size)
+{
+	_cleanup_close_ int fd = -1;
+	char path[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = read(fd, text, size - 1);
+	if (len < 0)
+		return -errno;
+	text[len] = '\0';
+	return 0;
+}
+
+static uint64_t mask_of(const char *status, const char *name)
+{
+	const char *at = strstr(status, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
+}
+
+#define SIGNAL_BIT(n) (1ULL << ((n)-1))
+
+/*
+ * proc_pid_status(5): it waits to be handled, by a handler or by a stop, and is not blocked. All
+ * other default actions happen also in a frozen thread, or are none.
+ */
+int hold_status_signalled(const char *status)
+{
+	const uint64_t stops = SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) |
+			       SIGNAL_BIT(SIGTTOU);
+	uint64_t pending = mask_of(status, "\nSigPnd:") | mask_of(status, "\nShdPnd:");
+	uint64_t acts = mask_of(status, "\nSigCgt:") | (stops & ~mask_of(status, "\nSigIgn:"));
+
+	return (pending & acts & ~mask_of(status, "\nSigBlk:")) != 0;
+}
+
+/* proc_pid_syscall(5): its number first; -1: in no call; "running". See bpf/hold.bpf.h. */
+int hold_syscall_held(const char *syscall)
+{
+	static const long held[] = {42, 44, 46, 362, 369, 370};
+	char *end;
+	long nr;
+
+	if (!strncmp(syscall, "running", 7))
+		return -EAGAIN;
+	nr = strtol(syscall, &end, 10);
+	for (size_t i = 0; end != syscall && i < sizeof(held) / sizeof(held[0]); i++)
+		if (nr == held[i])
+			return 1;
+	return 0;
+}
+
+/* proc_pid_stat(5): field 22; the second, in brackets, may have any character in it. */
+int hold_stat_started(const char *stat, uint64_t *ticks)
+{
+	const char *at = strrchr(stat, ')');
+
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return -EINVAL;
+	*ticks = strtoull(at + 1, NULL, 10);
+	return 0;
+}
+
+enum hold_thread_state hold_thread_look(pid_t pid, pid_t tid, uint64_t started)
+{
+	const uint64_t tick = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
+	char text[4096];
+	uint64_t ticks;
+
+	if (read_text(pid, tid, "stat", text, sizeof(text)) || hold_stat_started(text, &ticks) ||
+	    ticks != started / tick)
+		return HOLD_THREAD_GONE;
+	if (read_text(pid, tid, "syscall", text, sizeof(text)))
+		return HOLD_THREAD_GONE;
+	if (!hold_syscall_held(text))
+		return HOLD_THREAD_ELSEWHERE;
+	if (read_text(pid, tid, "status", text, sizeof(text)))
+		return HOLD_THREAD_GONE;
+	return hold_status_signalled(text) ? HOLD_THREAD_SIGNALLED : HOLD_THREAD_SLEEPS;
+}

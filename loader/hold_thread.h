@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a thread in a waiting room is about, from /proc. */
+#ifndef SAGATE_HOLD_THREAD_H
+#define SAGATE_HOLD_THREAD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum hold_thread_state {
+	HOLD_THREAD_SLEEPS,
+	HOLD_THREAD_SIGNALLED, /* a signal that its program handles is pending */
+	HOLD_THREAD_ELSEWHERE, /* it is in no call that can be held */
+	HOLD_THREAD_GONE,      /* or another thread has its id */
+};
+
+/* `started`: when the thread began, ns of CLOCK_BOOTTIME. */
+enum hold_thread_state hold_thread_look(pid_t pid, pid_t tid, uint64_t started);
+
+/* The parts, on the text of /proc/PID/task/TID/{status,syscall,stat}; pure. */
+int hold_status_signalled(const char *status);
+int hold_syscall_held(const char *syscall);
+int hold_stat_started(const char *stat, uint64_t *ticks);
+
+#endif

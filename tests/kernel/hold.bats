@@ -1,0 +1,272 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# hold.bats: mode hold, where no SA is needed: a call waits while a policy asks
+# for an SA, and goes through when the policy goes. What ends it otherwise: time,
+# signals, a failure, the daemon's death. Real SAs: tests/lab/hold.bats.
+
+bats_require_minimum_version 1.5.0
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/host.sh"
+
+setup_file() {
+	export SGK_HOLDER
+	sgk_up || return 1
+	SGK_HOLDER=$SGK_DIR/holder
+	"${CC:-gcc}" -std=gnu11 -O2 -D_GNU_SOURCE -pthread -o "$SGK_HOLDER" "$BATS_TEST_DIRNAME/holder.c" || return 1
+	sagate attach "/$SGK_GATE" --name gated --mode hold --set hold-timeout=20s >/dev/null || return 1
+	demand
+	# shellcheck disable=SC2046 # words
+	spd add dst 2001:db8::3/128 $(tmpl6 4)
+	in_force "wait no-sa" tcp '[2001:db8::3]:80'
+}
+teardown_file() { sgk_down; }
+teardown() {
+	[ -n "$BATS_TEST_COMPLETED" ] && return
+	tail -n 25 "$SGK_DIR/log"
+	sagate show holds || :
+	cat "$SGK_DIR/begun" || :
+	counters gated || :
+	mend || :
+}
+# Also after a failure the next test finds things as it expects them.
+mend() {
+	sgk_stop "$SGK_DIR/begun.pid" KILL || :
+	sgk_ready || sgk_daemon_start
+	setting --set hold-timeout=20s
+	relent
+	demand
+} 2>/dev/null
+
+# What flows to 192.0.2.3 wait for, and that it is no more.
+demand() {
+	# shellcheck disable=SC2046 # words
+	spd add dst 192.0.2.3/32 $(tmpl 3)
+	in_force "wait no-sa" udp 192.0.2.3:80
+}
+relent() { spd delete dst 192.0.2.3/32; }
+
+setting() { sagate attach "/$SGK_GATE" --name gated --mode hold "$@" >/dev/null; }
+
+holder() { gated "$SGK_HOLDER" "$@"; }
+# begin CALL…: in the background; its result comes into $SGK_DIR/begun, its
+# process is $begun. Returns when it waits.
+begin() {
+	: >"$SGK_DIR/begun"
+	# shellcheck disable=SC2016 # expanded inside
+	sgk_spawn "$SGK_DIR/begun" sh -c 'echo $$ >"$1/cgroup.procs"; netns=$2; shift 2
+		exec nsenter --net="/run/netns/$netns" -- "$@"' \
+		begin "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "$SGK_HOLDER" "$@" >"$SGK_DIR/begun.pid"
+	begun=$(cat "$SGK_DIR/begun.pid")
+	sgk_wait 5 holding 1
+}
+holding() { [ "$(sagate show holds --json | jq 'map(select(.asleep)) | length')" = "$1" ]; }
+# came_to RESULT [JQ-CONDITION]: what was begun has ended so
+came_to() {
+	sgk_wait 10 grep -q results "$SGK_DIR/begun" || return 1
+	jq -e ".results == {\"$1\":1} and (${2:-true})" "$SGK_DIR/begun" ||
+		sgk_fail "$(cat "$SGK_DIR/begun")"
+}
+rooms() { find "$SGK_CGROUP2/$SGK_GATE" -type d -name 'sagate-hold-*'; }
+no_rooms() { [ -z "$(rooms)" ]; }
+
+@test "a call waits and goes through when it may; show holds and the counters tell of it" {
+	local way before
+	for way in udp sendmsg tcp udp-connect; do
+		before=$(counters gated)
+		begin "$way" 192.0.2.3 80
+		run -0 sagate show holds --json
+		jq -e ".[0] | .gate == \"gated\" and .comm == \"holder\" and .tid == $begun and
+			.flow.dst == \"192.0.2.3\" and .flow.dport == 80 and .left_s > 10" <<<"$output"
+		[ -n "$(rooms)" ]
+		relent
+		came_to ok
+		[[ " $(difference "$before" "$(counters gated)") " == *" held="* ]]
+		[[ " $(difference "$before" "$(counters gated)") " != *" refused="* ]]
+		demand
+	done
+	sgk_wait 5 no_rooms
+}
+
+@test "IPv6 waits, too" {
+	begin tcp 2001:db8::3 80
+	spd delete dst 2001:db8::3/128
+	came_to ok
+	# shellcheck disable=SC2046 # words
+	spd add dst 2001:db8::3/128 $(tmpl6 4)
+}
+
+@test "it waits no longer than hold-timeout, then it is rejected; hardly any CPU is used" {
+	setting --set hold-timeout=600ms
+	run -0 holder udp 192.0.2.3 80
+	jq -e '.results == {"EAGAIN":1} and .ms >= 590 and .ms < 5000 and .cpu_ms < 100' <<<"$output"
+	setting --set hold-timeout=20s
+	run -0 holder udp 192.0.2.3 80 --sndtimeo 400
+	jq -e '.results == {"EAGAIN":1} and .ms >= 390 and .ms < 5000' <<<"$output"
+}
+
+@test "a call that is not to block waits as hold-nonblocking says" {
+	local way
+	setting --set hold-timeout=20s --set hold-nonblocking=reject
+	for way in "udp --nonblock" "udp --dontwait" "sendmsg --dontwait" "tcp --nonblock"; do
+		# shellcheck disable=SC2086 # words
+		run -0 holder ${way%% *} 192.0.2.3 80 ${way#* }
+		jq -e '.results == {"EAGAIN":1} and .ms < 1000' <<<"$output"
+	done
+	[ "$(counters gated | jq '.unheld["non-blocking"]')" = 4 ]
+	setting --set hold-timeout=20s --set hold-nonblocking-timeout=500ms
+	run -0 holder tcp 192.0.2.3 80 --nonblock
+	jq -e '.results == {"EAGAIN":1} and .ms >= 490 and .ms < 5000' <<<"$output"
+	begin tcp 192.0.2.3 80 --nonblock
+	relent
+	came_to EINPROGRESS
+	demand
+	setting --set hold-timeout=20s
+}
+
+@test "signals: the default action at once, a handler ends the call, with SA_RESTART it waits on" {
+	begin udp 192.0.2.3 80
+	kill -TERM "$begun"
+	sgk_wait 2 ended "$begun"
+	sgk_wait 5 holding 0
+
+	begin udp 192.0.2.3 80 --handler 10
+	kill -USR1 "$begun"
+	came_to EINTR '.handled == 1'
+	sgk_wait 5 holding 0
+
+	begin udp 192.0.2.3 80 --restart 10
+	kill -USR1 "$begun"
+	sleep 0.3
+	kill -USR1 "$begun"
+	sleep 0.3
+	sgk_wait 5 holding 1
+	relent
+	came_to ok '.handled == 2'
+	demand
+
+	begin udp 192.0.2.3 80 --restart 18
+	kill -STOP "$begun"
+	sgk_wait 5 is_stopped "$begun"
+	kill -CONT "$begun"
+	sgk_wait 5 holding 1
+	relent
+	came_to ok '.handled == 1'
+	demand
+}
+ended() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+is_stopped() { grep -q '^State:.*[Tt] ' "/proc/$1/status"; }
+
+@test "the deadline is that of the first refusal, however often the call restarts" {
+	setting --set hold-timeout=1500ms
+	begin udp 192.0.2.3 80 --restart 10
+	for _ in 1 2 3 4 5; do
+		sleep 0.2
+		kill -USR1 "$begun"
+	done
+	came_to EAGAIN '.ms < 2500 and .ms >= 1490 and .handled == 5'
+	setting --set hold-timeout=20s
+}
+
+@test "the other threads of the program run on" {
+	begin udp 192.0.2.3 80 --tick
+	sleep 0.5
+	relent
+	came_to ok '.ticks > 100'
+	demand
+}
+
+@test "what cannot be restarted is rejected, and no internal code is ever seen" {
+	run -0 holder sendmmsg 192.0.2.3 80
+	jq -e '.results == {"EAGAIN":1}' <<<"$output"
+	run -0 holder uring 192.0.2.3 80
+	jq -e '.results == {"EAGAIN":1}' <<<"$output"
+	[ "$(counters gated | jq '.unheld.call >= 2')" = true ]
+	setting --set hold-timeout=10ms
+	run -0 holder udp 192.0.2.3 80 --repeat 300
+	echo "$output"
+	jq -e '.results == {"EAGAIN":300}' <<<"$output"
+	run -0 holder tcp 192.0.2.3 80 --repeat 100
+	jq -e '.results == {"EAGAIN":100}' <<<"$output"
+	setting --set hold-timeout=20s
+}
+
+@test "many calls wait at once and all go through" {
+	local n=60
+	: >"$SGK_DIR/many"
+	# shellcheck disable=SC2016 # expanded inside
+	sgk_spawn "$SGK_DIR/many" sh -c 'echo $$ >"$1/cgroup.procs"; netns=$2; n=$4; holder=$3
+		for i in $(seq "$n"); do nsenter --net="/run/netns/$netns" -- "$holder" tcp 192.0.2.3 80 & done; wait' \
+		many "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "$SGK_HOLDER" "$n" >/dev/null
+	sgk_wait 10 holding "$n"
+	relent
+	sgk_wait 10 all_through "$n"
+	demand
+	sgk_wait 5 no_rooms
+}
+all_through() { [ "$(grep -c '"ok":1' "$SGK_DIR/many")" = "$1" ]; }
+
+@test "a cgroup that can have no waiting room: the call is rejected, and it is said why" {
+	mkdir "$SGK_CGROUP2/$SGK_GATE/inner"
+	sh -c 'echo $$ >"$1/cgroup.procs"; exec sleep 60' inner "$SGK_CGROUP2/$SGK_GATE/inner" &
+	sgk_wait 5 grep -q . "$SGK_CGROUP2/$SGK_GATE/inner/cgroup.procs"
+	run -0 holder udp 192.0.2.3 80
+	jq -e '.results == {"EAGAIN":1} and .ms < 2000' <<<"$output"
+	[ "$(counters gated | jq '.unheld["no-room"]')" = 1 ]
+	grep -q "cannot be held and is rejected: /$SGK_GATE: no waiting room: its child cgroups have processes" "$SGK_DIR/log"
+	kill %1
+	wait %1 || :
+	rmdir "$SGK_CGROUP2/$SGK_GATE/inner"
+}
+
+@test "a detached gate and another mode let everybody go" {
+	begin udp 192.0.2.3 80
+	sagate attach "/$SGK_GATE" --name gated --mode reject
+	came_to EAGAIN '.ms < 5000'
+	setting --set hold-timeout=20s
+	begin udp 192.0.2.3 80
+	sagate detach gated
+	sgk_wait 10 grep -q results "$SGK_DIR/begun"
+	setting --set hold-timeout=20s
+}
+
+# The keeper of the daemon that runs.
+keeper() { pgrep -P "$(cat "$SGK_DIR/daemon.pid")" -x sagate-keeper; }
+kill_daemon() { kill -KILL "$(cat "$SGK_DIR/daemon.pid")"; sgk_wait 5 sgk_gone "$(cat "$SGK_DIR/daemon.pid")"; }
+
+@test "a killed daemon leaves nobody asleep: its keeper wakes them, and they are rejected" {
+	begin udp 192.0.2.3 80
+	kill_daemon
+	came_to EAGAIN '.ms < 10000'
+	sgk_wait 5 no_rooms
+	sgk_daemon_start
+}
+
+@test "without its keeper, the next daemon wakes them" {
+	local old
+	begin udp 192.0.2.3 80
+	old=$(keeper)
+	kill -STOP "$(cat "$SGK_DIR/daemon.pid")"
+	kill -KILL "$old"
+	kill_daemon
+	sleep 0.3
+	[ -n "$(rooms)" ]
+	[ ! -s "$SGK_DIR/begun" ]
+	sgk_daemon_start
+	sgk_wait 5 test -n "$(keeper)"
+	# it is held anew, by the new daemon
+	sgk_wait 5 holding 1
+	relent
+	came_to ok
+	demand
+	sgk_wait 5 no_rooms
+}
+
+@test "a keeper that was killed is replaced" {
+	local old
+	old=$(keeper)
+	kill -KILL "$old"
+	sgk_wait 5 another_keeper "$old"
+}
+another_keeper() { [ -n "$(keeper)" ] && [ "$(keeper)" != "$1" ]; }
