@@ -85,6 +85,7 @@ $(B)/abi.%.ok: include/abi.h include/reasons.h vmlinux.h
 	@touch $@
 
 # sagate_impl is for kernels that have the kick of a held call under its first name: bpf/hold.bpf.h.
+.PRECIOUS: $(B)/bpf/%.bpf.o
 $(B)/bpf/%.bpf.o: bpf/sagate.bpf.c Makefile $(B)/abi.bpf.ok $(B)/abi.host.ok
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "daemon.h"
 #include "log.h"
+#include "rooms.h"
 
 /* -s is for a second daemon beside the configured one: its own socket. */
 static int set_socket(struct config *config, const char *path, struct error *e)
@@ -24,9 +25,16 @@ static int set_socket(struct config *config, const char *path, struct error *e)
 static int run_daemon(struct cli *cli)
 {
 	_cleanup_(config_free) struct config config = {};
+	size_t woken;
 	const char *path = cli_value(cli, "-c");
 	struct error e = {};
 
+	if (cli_value(cli, "--wake")) {
+		woken = rooms_sweep();
+		if (woken)
+			log_notice("%zu waiting rooms were left: their threads go on", woken);
+		return CLI_DONE;
+	}
 	if (config_load(path, &config, &e) < 0 ||
 	    (cli->socket && set_socket(&config, cli->socket, &e) < 0))
 		return cli_error(cli, &e);
@@ -38,6 +46,8 @@ static int run_daemon(struct cli *cli)
 
 static const struct cli_option options[] = {
 	{"-c", "FILE", false, "the configuration; default /etc/sagate/sagate.conf, if it is there"},
+	{"--wake", NULL, false,
+	 "only wakes the threads that a killed daemon left asleep, and ends"},
 	{},
 };
 

@@ -45,7 +45,7 @@ static void put_verdict(const json_t *event)
 	if (strcmp(error, "-"))
 		printf(" %s", error);
 	else
-		printf(" passed");
+		printf(json_get_bool(event, "held") ? " waits" : " passed");
 }
 
 /* Any other event: its own fields, in their order. */

@@ -115,7 +115,7 @@ attach_refused() {
 	v1=$(findmnt -nro TARGET -t cgroup | head -n 1)
 	[ -z "$v1" ] || attach_refused "$v1" "v1"
 	run -2 --separate-stderr sagate attach "/$SGK_GATE" --name bad --set colour=blue
-	run -2 --separate-stderr sagate attach "/$SGK_GATE" --name bad --mode hold
+	run -2 --separate-stderr sagate attach "/$SGK_GATE" --name bad --mode on
 	run -2 --separate-stderr sagate attach "/$SGK_GATE" --name ../bad
 	still_serves
 }

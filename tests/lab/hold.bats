@@ -61,3 +61,37 @@ held_through() {
 	lab_capture_proves 6
 	lab_wait_until 5 no_rooms
 }
+
+@test "UDP: the first datagram of each sender waits for the SA and arrives; so do connected ones" {
+	local out
+	gate_lab conn=t4
+	gate_mark
+	# shellcheck disable=SC2016 # expanded inside
+	out=$(gated bash -c 'for ((i = 0; i < 10; i++)); do "$1" udp 192.0.2.2 80 --for 0 & done; wait' - "$LAB_PROBE")
+	jq -se 'length == 10 and all(.sent_ok == 1 and .errnos == {})' <<<"$out"
+	lab_wait_until 10 served_ten
+	[ "$(gate_moved .negotiations.started refused)" = "1 0" ]
+	[ "$(gate_plain)" = 0 ]
+	gate_lab conn=t4
+	gate_mark
+	gate_passes udp 192.0.2.2 80 --connected
+	[ "$(gate_moved refused)" = 0 ]
+	[ "$(gate_plain)" = 0 ]
+	lab_capture_proves 4
+}
+served_ten() { [ "$(gate_served_udp)" -ge 10 ]; }
+
+@test "while the peer cannot be reached the call waits hold-timeout; when it can, the next one goes through" {
+	local out
+	gate_lab conn=t4
+	gate_mark
+	lab_link_cut
+	sagate attach /gated --name gated --mode hold --set hold-timeout=3s >/dev/null
+	out=$(gated "$LAB_PROBE" tcp 192.0.2.2 80 --for 0) || :
+	jq -e '.errnos == {"EAGAIN":1} and .elapsed_s >= 2.9' <<<"$out"
+	lab_link_mend
+	sagate attach /gated --name gated --mode hold --set hold-timeout=60s >/dev/null
+	gate_passes tcp 192.0.2.2 80 --echo
+	[ "$(gate_plain)" = 0 ]
+	lab_wait_until 5 no_rooms
+}

@@ -66,9 +66,15 @@ static const struct {
 	{"[ike]\nrequire-children=no\n", "[ike]\nrequire-children=true\n",
 	 "f:2: require-children=\"true\": expected yes or no"},
 	{"[defaults]\nmode=audit\n", "[defaults]\nmode=enforce\n",
-	 "f:2: mode=\"enforce\": expected reject or audit"},
-	{"[defaults]\nmode=reject\n", "[defaults]\nmode=hold\n",
-	 "f:2: mode=\"hold\": expected reject or audit: this version has the modes audit and reject"},
+	 "f:2: mode=\"enforce\": expected reject, hold or audit"},
+	{"[defaults]\nmode=hold\n", "[defaults]\nmode=Hold\n",
+	 "f:2: mode=\"Hold\": expected reject, hold or audit"},
+	{"[defaults]\nhold-timeout=10ms\n", "[defaults]\nhold-timeout=9ms\n",
+	 "f:2: hold-timeout=\"9ms\": expected a duration from 10ms to 1h"},
+	{"[defaults]\nhold-nonblocking=reject\n", "[defaults]\nhold-nonblocking=queue\n",
+	 "f:2: hold-nonblocking=\"queue\": expected hold or reject"},
+	{"[defaults]\nhold-nonblocking-timeout=1h\n", "[defaults]\nhold-nonblocking-timeout=2h\n",
+	 "f:2: hold-nonblocking-timeout=\"2h\": expected a duration"},
 	{"[defaults]\nno-policy=deny\n", "[defaults]\nno-policy=reject\n",
 	 "f:2: no-policy=\"reject\": expected allow or deny"},
 	{"[defaults]\nstale=open\n", "[defaults]\nstale=yes\n",
@@ -81,15 +87,15 @@ static const struct {
 	 "f:2: errno-denied=\"EWHAT\": expected an errno"},
 	{"[defaults]\nspd=host\n", "[defaults]\nspd=blue\n",
 	 "f:2: spd=\"blue\": expected host or own"},
-	{"[defaults]\nmode=audit\n", "[defaults]\nhold-timeout=30s\n",
-	 "f:2: hold-timeout: no such key in this section, expected one of mode"},
+	{"[defaults]\nmode=audit\n", "[defaults]\nhold-time=30s\n",
+	 "f:2: hold-time: no such key in this section, expected one of mode"},
 	{G, "[gate \"g\"]\nmode=audit\n", "f:1: [gate \"g\"] needs cgroup=/PATH"},
 	{G, "[gate \"g\"]\n", "f:1: [gate \"g\"] needs cgroup=/PATH"},
 	{G, "[gate \"g\"]\ncgroup=g\n", "f:2: cgroup=\"g\": expected an absolute path"},
 	{G, "[gate \"g\"]\ncgroup=\n", "f:2: cgroup= has no value"},
 	{G, G "cgroup=/h\n", "f:3: cgroup= is there twice"},
 	{G "mode=audit\n", G "mode=audit\nmode=reject\n", "f:4: mode= is there twice"},
-	{G "mode=audit\n", G "mode=hold\n", "f:3: mode=\"hold\": expected"},
+	{G "mode=audit\n", G "mode=on\n", "f:3: mode=\"on\": expected"},
 	{G "[gate \"h\"]\ncgroup=/h\n", G "[gate \"g\"]\ncgroup=/h\n",
 	 "f:3: [gate \"g\"] was there already, at line 1"},
 	{G "[gate \"h\"]\ncgroup=/g/h\n", G "[gate \"h\"]\ncgroup=/g/\n",
@@ -335,9 +341,9 @@ static void settings_read_back_as_they_were_set(void **state)
 		assert_memory_equal(&copy, &g, sizeof(g));
 	}
 	copy = g;
-	assert_int_equal(config_settings_set(&g, "mode", "hold", &e), -EINVAL);
+	assert_int_equal(config_settings_set(&g, "mode", "on", &e), -EINVAL);
 	assert_string_equal(e.code, "bad-setting");
-	assert_non_null(strstr(e.message, "audit and reject"));
+	assert_non_null(strstr(e.message, "reject, hold or audit"));
 	assert_int_equal(config_settings_set(&g, "cgroup", "/x", &e), -EINVAL);
 	assert_non_null(strstr(e.message, "expected one of mode no-policy stale"));
 	assert_memory_equal(&copy, &g, sizeof(g));

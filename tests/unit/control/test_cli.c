@@ -11,7 +11,8 @@
 /* needs: loader/config_section.c loader/config_settings.c loader/config_value.c */
 /* needs: loader/control.c loader/control_client.c loader/control_listen.c */
 /* needs: loader/control_queue.c loader/control_request.c loader/json_util.c */
-/* needs: loader/units.c loader/cgroup.c loader/netns.c loader/error.c loader/log.c */
+/* needs: loader/units.c loader/cgroup.c loader/netns.c loader/error.c loader/log.c loader/rooms.c
+ */
 #include "cli.h"
 
 static void a_bad_line_is_usage_and_names_what_is_wrong(void **state)
@@ -27,14 +28,14 @@ static void a_bad_line_is_usage_and_names_what_is_wrong(void **state)
 		{{"sagate", "attach", "/a", "--nam", "x", NULL}, "--nam: no such option"},
 		{{"sagate", "attach", "/a", "--name", NULL}, "--name needs NAME"},
 		{{"sagate", "attach", "/a", "--name", "a/b", NULL}, "--name a/b: expected"},
-		{{"sagate", "attach", "/a", "--mode", "hold", NULL}, "modes audit and reject"},
+		{{"sagate", "attach", "/a", "--mode", "held", NULL}, "reject, hold or audit"},
 		{{"sagate", "attach", "/a", "--set", "mode", NULL}, "expected KEY=VALUE"},
 		{{"sagate", "attach", "/a", "--set", "x=y", NULL}, "x: no such setting"},
 		{{"sagate", "attach", "/a", "--mode", "audit", "--set", "mode=audit", NULL},
 		 "twice"},
 		{{"sagate", "run", NULL}, "run needs COMMAND"},
 		{{"sagate", "run", "--json", "--", "true", NULL}, "run takes no --json"},
-		{{"sagate", "show", "holds", NULL}, "expected one of gates|spaces|spd|sad"},
+		{{"sagate", "show", "hold", NULL}, "expected one of gates|spaces|spd|sad"},
 		{{"sagate", "explain", "tcp", NULL}, "explain needs PROTO DST"},
 		{{"sagate", "explain", "tpc", "::1", NULL}, "tpc"},
 		{{"sagate", "explain", "tcp", "x.example:1", NULL}, "x.example:1"},
@@ -360,7 +361,7 @@ static void help_and_completion_come_from_the_table(void **state)
 	r = cli(ARGS("help", "--completion", "bash"));
 	EXIT(r, 0);
 	HAS(r->out,
-	    "\tshow) words='gates spaces spd sad requirements negotiations --space --json' ;;");
+	    "\tshow) words='gates spaces spd sad requirements negotiations holds --space --json' ;;");
 }
 
 int main(void)

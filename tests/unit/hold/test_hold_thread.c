@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is read of a thread in a waiting room, and of the mount options. */
+/* needs: loader/hold_thread.c loader/cgroup_dynmods.c loader/cgroup.c loader/error.c */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "cgroup_dynmods.h"
+#include "hold_thread.h"
+
+/* Signals 10 (caught by some), 15, 19 (SIGSTOP), 20 (SIGTSTP). */
+static void a_signal_counts_when_it_will_do_something(void **state)
+{
+	static const struct {
+		uint64_t thread, process, blocked, ignored, caught;
+		int signalled;
+	} rows[] = {
+		{0, 0, 0, 0, 0x200, 0},		{0x200, 0, 0, 0, 0x200, 1},
+		{0, 0x200, 0, 0, 0x200, 1},	{0, 0x200, 0x200, 0, 0x200, 0},
+		{0, 0x200, 0, 0, 0x4000, 0}, /* another's handler */
+		{0, 0x40000, 0, 0, 0, 1},	{0, 0x80000, 0, 0, 0, 1},
+		{0, 0x80000, 0, 0x80000, 0, 0}, {0, 0x80000, 0x80000, 0, 0, 0},
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "Name:\tSigPnd: ffff\nSigQ:\t1/2\nSigPnd:\t%016jx\nShdPnd:\t%016jx\n"
+			 "SigBlk:\t%016jx\nSigIgn:\t%016jx\nSigCgt:\t%016jx\n",
+			 (uintmax_t)rows[i].thread, (uintmax_t)rows[i].process,
+			 (uintmax_t)rows[i].blocked, (uintmax_t)rows[i].ignored,
+			 (uintmax_t)rows[i].caught);
+		assert_int_equal(hold_status_signalled(text), rows[i].signalled);
+	}
+}
+
+static void only_some_calls_are_held(void **state)
+{
+	(void)state;
+	assert_int_equal(hold_syscall_held("42 0x3 0x7ffe 0x10 0x0 0x0 0x0 0x7ffe 0x7f\n"), 1);
+	assert_int_equal(hold_syscall_held("44 0x3\n"), 1);
+	assert_int_equal(hold_syscall_held("46 0x3\n"), 1);
+	assert_int_equal(hold_syscall_held("362 0x3\n"), 1);
+	assert_int_equal(hold_syscall_held("426 0x3\n"), 0);
+	assert_int_equal(hold_syscall_held("-1 0x7ffe 0x7f\n"), 0);
+	assert_int_equal(hold_syscall_held(""), 0);
+	assert_int_equal(hold_syscall_held("running\n"), -EAGAIN);
+}
+
+static void the_start_is_found_behind_any_name(void **state)
+{
+	uint64_t ticks = 0;
+
+	(void)state;
+	assert_int_equal(hold_stat_started("7 (a) S 1) S 1 2 3 0 -1 5 6 7 8 9 10 11 12 13 20 0 1 0 "
+					   "4711 99 98 97\n",
+					   &ticks),
+			 0);
+	assert_int_equal(ticks, 4711);
+	assert_int_equal(hold_stat_started("7 (a) S 1 2", &ticks), -EINVAL);
+	assert_int_equal(hold_stat_started("", &ticks), -EINVAL);
+}
+
+static void the_options_are_those_of_the_file_system(void **state)
+{
+	char line[] = "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 "
+		      "rw,nsdelegate,memory_recursiveprot\n";
+	char other[] = "29 23 0:26 / /sys/fs/cgroup rw - cgroup cgroup rw,cpu\n";
+
+	(void)state;
+	assert_string_equal(cgroup_dynmods_options(line), "rw,nsdelegate,memory_recursiveprot");
+	assert_null(cgroup_dynmods_options(other));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_signal_counts_when_it_will_do_something),
+		cmocka_unit_test(only_some_calls_are_held),
+		cmocka_unit_test(the_start_is_found_behind_any_name),
+		cmocka_unit_test(the_options_are_those_of_the_file_system),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
