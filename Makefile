@@ -85,16 +85,16 @@ $(B)/abi.%.ok: include/abi.h include/reasons.h vmlinux.h
 	@touch $@
 
 # sagate_impl is for kernels that have the kick of a held call under its first name: bpf/hold.bpf.h.
-.PRECIOUS: $(B)/bpf/%.bpf.o
-$(B)/bpf/%.bpf.o: bpf/sagate.bpf.c Makefile $(B)/abi.bpf.ok $(B)/abi.host.ok
+BPF_OBJ   := $(SKEL:.skel.h=.bpf.o)
+$(BPF_OBJ): bpf/sagate.bpf.c Makefile $(B)/abi.bpf.ok $(B)/abi.host.ok
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)
-	$(Q)$(CLANG) $(BPF_FLAGS) $(if $(findstring impl,$*),-DTASK_WORK_IMPL) -c -o $@ $<
+	$(Q)$(CLANG) $(BPF_FLAGS) $(if $(findstring impl,$@),-DTASK_WORK_IMPL) -c -o $@ $<
 	$(Q)llvm-strip -g $@
 
-$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+$(SKEL): %.skel.h: %.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(*F)_bpf > $@
 
 man: $(MAN)
 $(B)/man/%: loader/man/%.scd
@@ -186,4 +186,4 @@ lint: ## shellcheck, formatting, the include rules
 clean: ## remove build/
 	rm -rf $(B)
 
--include $(OBJ:.o=.d) $(ORACLE:%.c=$(B)/%.d) $(wildcard $(B)/tests/bench/*.d) $(B)/bpf/sagate.bpf.d $(wildcard $(B)/tests/unit/*/*.d)
+-include $(OBJ:.o=.d) $(ORACLE:%.c=$(B)/%.d) $(wildcard $(B)/tests/bench/*.d) $(BPF_OBJ:.o=.d) $(wildcard $(B)/tests/unit/*/*.d)

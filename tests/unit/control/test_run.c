@@ -14,7 +14,8 @@
 /* needs: loader/config_section.c loader/config_settings.c loader/config_value.c */
 /* needs: loader/control.c loader/control_client.c loader/control_listen.c */
 /* needs: loader/control_queue.c loader/control_request.c loader/json_util.c */
-/* needs: loader/units.c loader/cgroup.c loader/netns.c loader/error.c loader/log.c loader/rooms.c */
+/* needs: loader/units.c loader/cgroup.c loader/netns.c loader/error.c loader/log.c */
+/* needs: loader/rooms.c */
 #include "cli.h"
 
 static char root[PATH_MAX];
