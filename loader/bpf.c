@@ -64,8 +64,9 @@ static bool would_be_on_bpffs(const char *pin)
 	char *slash;
 
 	snprintf(path, sizeof(path), "%s", pin);
-	while (access(path, F_OK) && errno == ENOENT && (slash = strrchr(path, '/')) &&
-	       slash > path)
+	/* EPERM: see make_folder() */
+	while (access(path, F_OK) && (errno == ENOENT || errno == EPERM) &&
+	       (slash = strrchr(path, '/')) && slash > path)
 		*slash = '\0';
 	return on_bpffs(path);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "cgroup_dynmods.h"
 #include "daemon_internal.h"
 #include "flow_json.h"
 #include "json_util.h"
@@ -129,6 +130,33 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 				 s->vici);
 }
 
+/* Only where some gate holds. */
+static void check_hold(json_t *list, struct daemon *d)
+{
+	struct gate *gate;
+
+	LL_FOREACH(gates_first(d->gates), gate)
+		if (gate->settings.mode == MODE_HOLD)
+			break;
+	if (!gate)
+		return;
+	if (bpf_kick(d->bpf) == KICK_NONE)
+		daemon_check_add(
+			list, "hold", "fail", "Linux 6.18, or one that takes fexit programs",
+			"mode hold: this kernel has no way to make a call wait: it is rejected");
+	else
+		daemon_check_add(list, "hold", "ok", NULL, "mode hold: calls restart by %s",
+				 bpf_kick(d->bpf) == KICK_SIGNALS ? "signals" : "task work");
+	if (!cgroup_dynmods_on())
+		daemon_check_add(list, "hold", "warn", "mount cgroup2 with favordynmods",
+				 "mode hold: a call uses the CPU for some milliseconds until it "
+				 "sleeps");
+	if (holds_problem(d->holds)[0])
+		daemon_check_add(list, "hold", "warn",
+				 "give the program a cgroup that has no child cgroups",
+				 "a call was rejected and not held: %s", holds_problem(d->holds));
+}
+
 json_t *daemon_checks(struct daemon *d)
 {
 	json_t *list = json_array();
@@ -138,6 +166,7 @@ json_t *daemon_checks(struct daemon *d)
 
 	LL_FOREACH(d->spaces, s)
 		check_space(list, s, d->config->trigger == TRIGGER_ACQUIRE);
+	check_hold(list, d);
 	LL_FOREACH(gates_first(d->gates), gate) {
 		if (!gate->cgroup_id) {
 			daemon_check_add(list, "gate", "warn",

@@ -215,6 +215,17 @@ static json_int_t lost_events(struct daemon *d)
 	return lost;
 }
 
+static json_t *holds_status(const struct daemon *d)
+{
+	const struct hold_stats *stats = holds_stats(d->holds);
+	json_t *o = json_pack("{s:I s:I s:I}", "waiting", (json_int_t)stats->waiting, "parked",
+			      (json_int_t)stats->parked, "no_room", (json_int_t)stats->refused);
+
+	for (int i = 0; o && i < HOLD_END_COUNT; i++)
+		json_object_set_new(o, hold_end_name(i), json_integer((json_int_t)stats->ended[i]));
+	return o;
+}
+
 static int do_status(struct daemon *d, json_t **result)
 {
 	const struct negotiation_stats *n = negotiations_stats(d->negotiations);
@@ -230,6 +241,7 @@ static int do_status(struct daemon *d, json_t **result)
 			  "negotiations", "started", (json_int_t)n->started, "established",
 			  (json_int_t)n->established, "failed", (json_int_t)n->failed, "active",
 			  (json_int_t)n->active, "lost_events", lost_events(d));
+	json_object_set_new(*result, "holds", holds_status(d));
 	return 0;
 }
 

@@ -214,8 +214,16 @@ void holds_failed(struct holds *h, const struct neg_key *key)
 
 void holds_gates_changed(struct holds *h)
 {
-	while (h->list && !h->list->out)
-		release_room(h, h->list->room, HOLD_GATE);
+	struct one *o = h->list;
+
+	while (o) {
+		if (o->out) {
+			o = o->next;
+			continue;
+		}
+		release_room(h, o->room, HOLD_GATE);
+		o = h->list; /* others have gone with it */
+	}
 	arm(h);
 }
 

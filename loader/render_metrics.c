@@ -15,6 +15,15 @@
 	X("negotiations.failed", "sagate_negotiations_failed_total", "counter",                    \
 	  "Negotiations that failed.")                                                             \
 	X("negotiations.active", "sagate_negotiations_active", "gauge", "Negotiations under way.") \
+	X("holds.waiting", "sagate_holds_waiting", "gauge", "Calls that wait (mode hold).")        \
+	X("holds.parked", "sagate_holds_total", "counter",                                         \
+	  "How often a thread was put to sleep for its call to wait.")                             \
+	X("holds.passes", "sagate_holds_released_total", "counter",                                \
+	  "Calls that went on because they may pass, or are denied.")                              \
+	X("holds.timeout", "sagate_holds_timeout_total", "counter",                                \
+	  "Calls that waited as long as they may.")                                                \
+	X("holds.failed", "sagate_holds_failed_total", "counter",                                  \
+	  "Calls whose negotiation failed.")                                                       \
 	X("lost_events", "sagate_events_lost_total", "counter",                                    \
 	  "Events the ring buffer had no room for.")
 

@@ -86,6 +86,10 @@ no_rooms() { [ -z "$(rooms)" ]; }
 		[[ " $(difference "$before" "$(counters gated)") " != *" refused="* ]]
 		demand
 	done
+	run -0 sagate status --json
+	jq -e '.holds | .waiting == 0 and .parked == 4 and .passes == 4 and .timeout == 0' <<<"$output"
+	run -0 sagate status --metrics
+	[[ $output == *$'\nsagate_holds_released_total 4\n'* ]]
 	sgk_wait 5 no_rooms
 }
 
@@ -214,6 +218,9 @@ all_through() { [ "$(grep -c '"ok":1' "$SGK_DIR/many")" = "$1" ]; }
 	run -0 holder udp 192.0.2.3 80
 	jq -e '.results == {"EAGAIN":1} and .ms < 2000' <<<"$output"
 	[ "$(counters gated | jq '.unheld["no-room"]')" = 1 ]
+	run -0 sagate doctor --json
+	jq -e '.checks | any(.check == "hold" and .status == "ok" and (.message | endswith("by task work"))) and
+		any(.check == "hold" and .status == "warn" and (.message | contains("no waiting room: its child cgroups")))' <<<"$output"
 	grep -q "cannot be held and is rejected: /$SGK_GATE: no waiting room: its child cgroups have processes" "$SGK_DIR/log"
 	kill %1
 	wait %1 || :
