@@ -89,6 +89,7 @@ struct bpf_sock_addr {
 struct pt_regs {
 	unsigned long r10, dx, si, di, bx;
 	unsigned long orig_ax; /* number of the system call */
+	unsigned long ip, sp;
 };
 
 struct sock {

@@ -242,6 +242,7 @@ static __always_inline void hold_event(const struct hold_call *call, struct hold
 				       const struct decision *d, const struct gate_settings *g,
 				       struct gate_counters *count, struct task_struct *task)
 {
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 
 	if (!e) {
@@ -249,6 +250,8 @@ static __always_inline void hold_event(const struct hold_call *call, struct hold
 		return; /* the next turn tries again */
 	}
 	__builtin_memset(e, 0, sizeof(*e));
+	e->ip = regs->ip;
+	e->sp = regs->sp;
 	e->time = call->now;
 	e->gate = g->cgroup_id;
 	e->cgroup_id = bpf_get_current_cgroup_id();

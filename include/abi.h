@@ -407,6 +407,7 @@ struct event {
 	__u64 started; /* the thread */
 	__u64 since;   /* held: when the call was first refused, … */
 	__u64 until;   /* … and when it waits no longer */
+	__u64 ip, sp;  /* held: where the thread made it */
 	char comm[16];
 };
 
@@ -435,7 +436,7 @@ SAGATE_SIZE(neg_key, 28);
 SAGATE_SIZE(alert_key, 36);
 SAGATE_SIZE(recent, 88);
 SAGATE_SIZE(decision, 52);
-SAGATE_SIZE(event, 200);
+SAGATE_SIZE(event, 216);
 SAGATE_SIZE(hold, 72);
 
 #endif

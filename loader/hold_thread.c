@@ -10,13 +10,13 @@
 #include "cleanup.h"
 #include "hold_thread.h"
 
-static int read_text(pid_t pid, pid_t tid, const char *name, char *text, size_t size)
+static int read_text(const struct hold_thread *t, const char *name, char *text, size_t size)
 {
 	_cleanup_close_ int fd = -1;
 	char path[64];
 	ssize_t len;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", t->pid, t->tid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -50,19 +50,24 @@ int hold_status_signalled(const char *status)
 	return (pending & acts & ~mask_of(status, "\nSigBlk:")) != 0;
 }
 
-/* proc_pid_syscall(5): its number first; -1: in no call; "running". See bpf/hold.bpf.h. */
-int hold_syscall_held(const char *syscall)
+/*
+ * proc_pid_syscall(5): its number first; -1: in no call; "running"; last the stack pointer and the
+ * program counter. A thread that was frozen on its way into a handler is elsewhere, though the
+ * number is still there. See bpf/hold.bpf.h.
+ */
+int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp)
 {
 	static const long held[] = {42, 44, 46, 362, 369, 370};
-	char *end;
+	unsigned long long at_sp, at_ip;
 	long nr;
 
 	if (!strncmp(syscall, "running", 7))
 		return -EAGAIN;
-	nr = strtol(syscall, &end, 10);
-	for (size_t i = 0; end != syscall && i < sizeof(held) / sizeof(held[0]); i++)
+	if (sscanf(syscall, "%ld %*x %*x %*x %*x %*x %*x %llx %llx", &nr, &at_sp, &at_ip) != 3)
+		return 0;
+	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
 		if (nr == held[i])
-			return 1;
+			return at_sp == sp && at_ip == ip;
 	return 0;
 }
 
@@ -79,20 +84,20 @@ int hold_stat_started(const char *stat, uint64_t *ticks)
 	return 0;
 }
 
-enum hold_thread_state hold_thread_look(pid_t pid, pid_t tid, uint64_t started)
+enum hold_thread_state hold_thread_look(const struct hold_thread *t)
 {
 	const uint64_t tick = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
 	char text[4096];
 	uint64_t ticks;
 
-	if (read_text(pid, tid, "stat", text, sizeof(text)) || hold_stat_started(text, &ticks) ||
-	    ticks != started / tick)
+	if (read_text(t, "stat", text, sizeof(text)) || hold_stat_started(text, &ticks) ||
+	    ticks != t->started / tick)
 		return HOLD_THREAD_GONE;
-	if (read_text(pid, tid, "syscall", text, sizeof(text)))
+	if (read_text(t, "syscall", text, sizeof(text)))
 		return HOLD_THREAD_GONE;
-	if (!hold_syscall_held(text))
+	if (!hold_syscall_held(text, t->ip, t->sp))
 		return HOLD_THREAD_ELSEWHERE;
-	if (read_text(pid, tid, "status", text, sizeof(text)))
+	if (read_text(t, "status", text, sizeof(text)))
 		return HOLD_THREAD_GONE;
 	return hold_status_signalled(text) ? HOLD_THREAD_SIGNALLED : HOLD_THREAD_SLEEPS;
 }

@@ -13,12 +13,18 @@ enum hold_thread_state {
 	HOLD_THREAD_GONE,      /* or another thread has its id */
 };
 
-/* `started`: when the thread began, ns of CLOCK_BOOTTIME. */
-enum hold_thread_state hold_thread_look(pid_t pid, pid_t tid, uint64_t started);
+/* A thread, and the call that it is thought to be in. */
+struct hold_thread {
+	pid_t pid, tid;
+	uint64_t started; /* ns of CLOCK_BOOTTIME */
+	uint64_t ip, sp;  /* where it made the call: a handler of a signal runs elsewhere */
+};
+
+enum hold_thread_state hold_thread_look(const struct hold_thread *t);
 
 /* The parts, on the text of /proc/PID/task/TID/{status,syscall,stat}; pure. */
 int hold_status_signalled(const char *status);
-int hold_syscall_held(const char *syscall);
+int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp);
 int hold_stat_started(const char *stat, uint64_t *ticks);
 
 #endif

@@ -22,7 +22,7 @@ struct one {
 	UT_hash_handle hh;
 	struct one *prev, *next; /* in order of arrival */
 	__u32 tid, pid;
-	__u64 started; /* the thread */
+	struct hold_thread thread;
 	__u64 since, until;
 	__u64 out; /* let out for a signal: it may come back until a moment later, 0: it sleeps */
 	struct flow flow;
@@ -241,7 +241,7 @@ static void look_at(struct holds *h, struct one *o, __u64 now)
 		release_one(h, o, HOLD_TIMEOUT);
 		return;
 	}
-	state = hold_thread_look((pid_t)o->pid, (pid_t)o->tid, o->started);
+	state = hold_thread_look(&o->thread);
 	if (state == HOLD_THREAD_SLEEPS)
 		return;
 	if (state == HOLD_THREAD_GONE || state == HOLD_THREAD_ELSEWHERE) {
@@ -395,7 +395,7 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 	if (bpf_hold_get(h->bpf, e->tid, &entry) || entry.asked != e->time)
 		return;
 	HASH_FIND(hh, h->by_tid, &e->tid, sizeof(e->tid), o);
-	if (o && (o->started != e->started || o->since != e->since)) {
+	if (o && (o->thread.started != e->started || o->since != e->since)) {
 		forget(h, o); /* another thread of that id, or another call */
 		o = NULL;
 	}
@@ -405,7 +405,11 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 	if (!o)
 		return; /* BPF rejects it in a while */
 	o->pid = e->pid;
-	o->started = e->started;
+	o->thread = (struct hold_thread){.pid = (pid_t)e->pid,
+					 .tid = (pid_t)e->tid,
+					 .started = e->started,
+					 .ip = e->ip,
+					 .sp = e->sp};
 	o->until = e->until;
 	o->flow = e->flow;
 	o->key = e->decision.neg;

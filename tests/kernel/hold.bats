@@ -160,6 +160,16 @@ no_rooms() { [ -z "$(rooms)" ]; }
 	demand
 }
 ended() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+
+@test "a signal ends the call whenever it comes, also while the thread is being put to sleep" {
+	setting --set hold-timeout=3s
+	run -0 holder udp 192.0.2.3 80 --repeat 120 --handler 14 --timer 400
+	echo "$output"
+	# (a signal that came before the call ends nothing)
+	jq -e '.results.EINTR > 60 and (.results | del(.EINTR, .EAGAIN)) == {} and .handled == 120 and
+		.longest_eintr_ms < 2000' <<<"$output"
+	setting --set hold-timeout=20s
+}
 is_stopped() { grep -q '^State:.*[Tt] ' "/proc/$1/status"; }
 
 @test "the deadline is that of the first refusal, however often the call restarts" {

@@ -6,9 +6,10 @@
  * --nonblock  the socket is O_NONBLOCK        --dontwait  the send is MSG_DONTWAIT
  * --sndtimeo MS                               --repeat N  so many calls, results counted
  * --handler SIGNAL, --restart SIGNAL          a handler without and with SA_RESTART
+ * --timer US  one SIGALRM (14) within that time of each call, at random
  * --tick      a second thread counts meanwhile
  *
- * {"results":{"ok":1},"ms":12.5,"cpu_ms":0.1,"handled":0,"ticks":0}
+ * {"results":{"ok":1},"ms":12.5,"cpu_ms":0.1,"longest_eintr_ms":0,"handled":0,"ticks":0}
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,12 +25,14 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t handled;
 static volatile unsigned long ticks;
 static unsigned int results[4096]; /* by errno */
+static double longest_eintr;
 
 static void on_signal(int sig)
 {
@@ -139,13 +142,13 @@ static void show(double ms, double cpu_ms)
 		printf("\":%u", results[i]);
 		first = false;
 	}
-	printf("},\"ms\":%.3f,\"cpu_ms\":%.3f,\"handled\":%d,\"ticks\":%lu}\n", ms, cpu_ms,
-	       (int)handled, ticks);
+	printf("},\"ms\":%.3f,\"cpu_ms\":%.3f,\"longest_eintr_ms\":%.3f,\"handled\":%d,\"ticks\":%lu}\n",
+	       ms, cpu_ms, longest_eintr * 1e3, (int)handled, ticks);
 }
 
 struct choice {
 	const char *call;
-	int nonblock, flags, sndtimeo_ms, repeat;
+	int nonblock, flags, sndtimeo_ms, repeat, timer_us;
 	struct sockaddr_storage to;
 	socklen_t len;
 };
@@ -156,14 +159,26 @@ static void once(const struct choice *c)
 	int fd = socket(c->to.ss_family, type | (c->nonblock ? SOCK_NONBLOCK : 0), 0);
 	struct timeval t = {.tv_sec = c->sndtimeo_ms / 1000,
 			    .tv_usec = c->sndtimeo_ms % 1000 * 1000};
+	double start;
+	int error;
 
 	if (fd < 0)
 		die("socket");
 	if (c->sndtimeo_ms && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)))
 		die("SO_SNDTIMEO");
-	results[make_call(c->call, fd, (const struct sockaddr *)&c->to, c->len, c->flags) < 0
+	if (c->timer_us) {
+		struct itimerval timer = {.it_value.tv_usec = 20 + rand() % c->timer_us};
+
+		setitimer(ITIMER_REAL, &timer, NULL);
+	}
+	start = seconds(CLOCK_MONOTONIC);
+	error = make_call(c->call, fd, (const struct sockaddr *)&c->to, c->len, c->flags) < 0
 			? errno
-			: 0]++;
+			: 0;
+	start = seconds(CLOCK_MONOTONIC) - start;
+	if (error == EINTR && start > longest_eintr)
+		longest_eintr = start;
+	results[error]++;
 	close(fd);
 }
 
@@ -194,6 +209,7 @@ int main(int argc, char **argv)
 		{"repeat", required_argument, NULL, 'r'},
 		{"handler", required_argument, NULL, 'h'},
 		{"restart", required_argument, NULL, 'R'},
+		{"timer", required_argument, NULL, 'T'},
 		{"tick", no_argument, NULL, 't'},
 		{0},
 	};
@@ -215,6 +231,8 @@ int main(int argc, char **argv)
 			handle(atoi(optarg), 0);
 		else if (o == 'R')
 			handle(atoi(optarg), SA_RESTART);
+		else if (o == 'T')
+			c.timer_us = atoi(optarg);
 		else if (o == 't' && pthread_create(&thread, NULL, tick, NULL))
 			die("pthread_create");
 		else if (o == '?')
