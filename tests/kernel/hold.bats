@@ -4,7 +4,7 @@
 #
 # hold.bats: mode hold, where no SA is needed: a call waits while a policy asks
 # for an SA, and goes through when the policy goes. What ends it otherwise: time,
-# signals, a failure, the daemon's death. Real SAs: tests/lab/hold.bats.
+# signals, a failure, the daemon's death. Real SAs: tests/lab/hold.by-hand.
 
 bats_require_minimum_version 1.5.0
 # shellcheck source=/dev/null # checked by itself
