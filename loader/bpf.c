@@ -413,7 +413,6 @@ void bpf_close(struct bpf *b)
 		shadow_free(b->shadow[i]);
 	if (b->state)
 		munmap(b->state, sizeof(*b->state) * SPACES_MAX);
-	bpf_kick_close(b);
 	sagate_bpf__destroy(b->skel);
 	cleanup_close(&b->lock);
 	free(b);

@@ -43,7 +43,6 @@ void bpf_kick_choose(struct kick_choice *choice);
 /* The programs that are not for that way are not loaded. */
 void bpf_kick_prepare(enum kick way, struct bpf_object *obj);
 void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready);
-void bpf_kick_close(struct bpf *b); /* what is pinned stays */
 
 /* Size of a map's key and value. */
 extern const size_t bpf_map_key_size[MAP_COUNT];

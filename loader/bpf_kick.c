@@ -152,11 +152,6 @@ int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e)
 	return 0;
 }
 
-void bpf_kick_close(struct bpf *b)
-{
-	b->kick_ready = NULL;
-}
-
 enum kick bpf_kick(const struct bpf *b)
 {
 	return b->kick;

@@ -245,8 +245,10 @@ static void update_kick(struct daemon *d)
 		hold |= gate->settings.mode == MODE_HOLD;
 	if (bpf_kick_wanted(d->bpf, hold, &e))
 		log_error("no call is held, all are rejected: %s", e.message);
-	if (hold && !d->dynmods_tried && !cgroup_dynmods_on()) {
+	if (hold && !d->dynmods_tried) {
 		d->dynmods_tried = true;
+		if (cgroup_dynmods_on())
+			return;
 		if (cgroup_dynmods_set(&e))
 			log_warning("%s: calls that are held use the CPU for some milliseconds "
 				    "until they sleep",

@@ -169,7 +169,7 @@ static void release_one(struct holds *h, struct one *o, enum hold_end why)
 	else
 		bpf_hold_del(h->bpf, o->tid);
 	if (!o->out)
-		room_let_out(h->rooms, o->room, (pid_t)o->tid);
+		room_let_out(o->room, (pid_t)o->tid);
 	ended(h, o, why);
 	forget(h, o);
 }
@@ -250,7 +250,7 @@ static void look_at(struct holds *h, struct one *o, __u64 now)
 	}
 	/* its handler runs, and its call ends or comes back */
 	note_released(h, o);
-	room_let_out(h->rooms, o->room, (pid_t)o->tid);
+	room_let_out(o->room, (pid_t)o->tid);
 	o->out = now;
 	o->room = NULL;
 	h->stats.ended[HOLD_SIGNAL]++;

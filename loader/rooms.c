@@ -170,15 +170,14 @@ void room_thaw(struct room *room)
 
 static int move_out(int dir, pid_t tid)
 {
-	char text[16];
+	_cleanup_close_ int fd =
+		openat(dir, "../cgroup.threads", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	snprintf(text, sizeof(text), "%d", tid);
-	return write_file(dir, "../cgroup.threads", text);
+	return fd < 0 ? -errno : write_tid(fd, tid);
 }
 
-int room_let_out(struct rooms *r, struct room *room, pid_t tid)
+int room_let_out(struct room *room, pid_t tid)
 {
-	(void)r;
 	if (room->count)
 		room->count--;
 	return move_out(room->dir, tid);

@@ -45,7 +45,7 @@ int rooms_park(struct rooms *r, pid_t tid, uint64_t waits_for, struct room **roo
 /* All in it go on. */
 void room_thaw(struct room *room);
 /* One goes on, the others sleep. -ESRCH: it is gone. */
-int room_let_out(struct rooms *r, struct room *room, pid_t tid);
+int room_let_out(struct room *room, pid_t tid);
 
 /*
  * Moves threads out of rooms that were thawed and removes those that are empty, a part of the work
