@@ -32,6 +32,9 @@ const volatile __u8 hold_kick_way;
 const volatile __u64 hold_tick_ns; /* a jiffy */
 /* KICK_SIGNALS: those programs are attached. */
 volatile __u8 hold_kick_ready;
+/* When the daemon last put a thread to sleep, and when a call was last rejected for want of that.
+ */
+volatile __u64 hold_parked, hold_let_down;
 
 typedef int (*kick_done)(struct bpf_map *map, void *key, void *value);
 
@@ -59,9 +62,11 @@ static int kick_nothing(struct bpf_map *map, void *key, void *value)
 	return 0;
 }
 
-/* How often the work is looked for. It is there at once, or, on some virtual CPUs, a moment later.
+/*
+ * How often the work is looked for, some 10 ns each. It is there at once, or, on virtual CPUs, up
+ * to 0.1 ms later.
  */
-#define KICK_LOOKS 4096
+#define KICK_LOOKS (1 << 18)
 
 static __always_inline __u64 works_of(const struct task_struct *task)
 {
@@ -300,6 +305,17 @@ static __always_inline enum unheld hold_refused(const struct decision *d,
 	return UNHELD_NOT;
 }
 
+/* Turning makes no sense any more: nobody puts it to sleep. */
+static __always_inline bool hold_is_let_down(const struct hold *h, __u64 now)
+{
+	if (h->tries < HOLD_TRIES_MAX)
+		return false;
+	if (hold_let_down <= hold_parked && now - h->turning < HOLD_PATIENCE_NS)
+		return false;
+	hold_let_down = now;
+	return true;
+}
+
 static __always_inline enum unheld hold_turn(struct hold_call *call, const struct decision *d,
 					     const struct gate_settings *g,
 					     struct gate_counters *count, struct task_struct *task,
@@ -313,8 +329,10 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 		return UNHELD_TIMEOUT;
 	if (h->stop)
 		return UNHELD_ROOM;
-	if (h->tries >= HOLD_TRIES_MAX)
+	if (hold_is_let_down(h, call->now))
 		return UNHELD_SPIN;
+	if (!h->tries)
+		h->turning = call->now;
 	if (!h->tries++ || call->now - h->asked > HOLD_ASK_EVERY_NS || !h->asked)
 		hold_event(call, h, d, g, count, task);
 	*code = hold_kick_off(task, call->tid, h);

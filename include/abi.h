@@ -19,7 +19,7 @@
 #include "reasons.h"
 
 /* Layout and meaning of everything below. A daemon refuses pins of another number. */
-#define SAGATE_ABI 3
+#define SAGATE_ABI 4
 
 #define SPACES_MAX    64  /* mirrored network namespaces */
 #define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */
@@ -363,6 +363,7 @@ struct hold {
 	__u64 until;	/* then it waits no longer */
 	__u64 asked;	/* the daemon was last told */
 	__u64 released; /* the daemon let it go on, 0: it did not yet */
+	__u64 turning;	/* since when nobody puts it to sleep; of worth while there are tries */
 	__u64 netns;	/* cookie of the network namespace */
 	__be32 daddr[4];
 	__be16 dport;
@@ -383,8 +384,13 @@ enum kick {
 	KICK_SIGNALS,	/* the programs of kick.bpf.h */
 };
 
-/* A call that nobody puts to sleep is rejected after so many turns of about 10 µs. */
-#define HOLD_TRIES_MAX 2048
+/*
+ * A call that nobody puts to sleep is rejected: after so many turns of about 10 µs when the daemon
+ * let one down and has put nobody to sleep since; otherwise not before so much time, for which a
+ * busy host may take the daemon's virtual CPU away.
+ */
+#define HOLD_TRIES_MAX	 2048
+#define HOLD_PATIENCE_NS 300000000ULL
 /* The daemon is told again when the thread still turns. */
 #define HOLD_ASK_EVERY_NS 20000000ULL
 /* A thread that was let go so long ago makes a new call. */
@@ -437,6 +443,6 @@ SAGATE_SIZE(alert_key, 36);
 SAGATE_SIZE(recent, 88);
 SAGATE_SIZE(decision, 52);
 SAGATE_SIZE(event, 216);
-SAGATE_SIZE(hold, 72);
+SAGATE_SIZE(hold, 80);
 
 #endif

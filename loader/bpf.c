@@ -284,6 +284,7 @@ static void note_fds(struct bpf *b)
 	b->events = bpf_map__fd(b->skel->maps.events);
 	b->holds = bpf_map__fd(b->skel->maps.holds);
 	b->hold_kicks = bpf_map__fd(b->skel->maps.hold_kicks);
+	b->hold_parked = &b->skel->bss->hold_parked;
 	bpf_kick_open(b, b->skel->obj, &b->skel->bss->hold_kick_ready);
 	b->ask = bpf_program__fd(b->skel->progs.ask);
 }

@@ -58,6 +58,14 @@ int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e);
 int bpf_hold_get(const struct bpf *b, __u32 tid, struct hold *out);
 int bpf_hold_put(struct bpf *b, __u32 tid, const struct hold *in);
 void bpf_hold_del(struct bpf *b, __u32 tid);
+/* Tells the programs that a thread was put to sleep at that time (ns, CLOCK_BOOTTIME). */
+void bpf_hold_parked(struct bpf *b, __u64 now);
+/*
+ * Drops what is kept for the kicks of threads that have ended, some at each call. Never a living
+ * one's: work on its way would be taken back (bpf_task_work_cancel_and_free()), and the call fail
+ * with the code that nobody may see. True: there is more, or something that is to stay.
+ */
+bool bpf_kicks_tidy(struct bpf *b);
 /* Calls `each` for every one. */
 void bpf_hold_each(const struct bpf *b, void (*each)(void *ctx, __u32 tid, const struct hold *),
 		   void *ctx);

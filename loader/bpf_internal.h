@@ -28,6 +28,8 @@ struct bpf {
 	enum kick kick;
 	int kick_program[KICK_PROGRAMS]; /* KICK_SIGNALS */
 	volatile __u8 *kick_ready;	 /* theirs: a call may rely on them */
+	volatile __u64 *hold_parked;
+	__u32 kicks_tidied; /* the last one seen, 0: from the start */
 	bool kick_attached;
 	__u64 kick_unwanted; /* since when no gate holds, 0: some do */
 };

@@ -16,6 +16,9 @@
 /* A call that was refused a moment ago still relies on them. */
 #define KICK_LINGER_NS 5000000000ULL
 
+/* See bpf_kicks_tidy(). */
+#define KICKS_AT_ONCE 1024
+
 static const char *const programs[KICK_PROGRAMS] = {"kick_stream", "kick_dgram", "kick_udp",
 						    "kick_udpv6"};
 
@@ -170,7 +173,39 @@ int bpf_hold_put(struct bpf *b, __u32 tid, const struct hold *in)
 void bpf_hold_del(struct bpf *b, __u32 tid)
 {
 	bpf_map_delete_elem(b->holds, &tid);
-	bpf_map_delete_elem(b->hold_kicks, &tid);
+}
+
+void bpf_hold_parked(struct bpf *b, __u64 now)
+{
+	*b->hold_parked = now;
+}
+
+static bool thread_is_there(__u32 tid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%u", tid);
+	return !access(path, F_OK);
+}
+
+bool bpf_kicks_tidy(struct bpf *b)
+{
+	const __u32 *at = b->kicks_tidied ? &b->kicks_tidied : NULL;
+	__u32 tid, next;
+	int more = !bpf_map_get_next_key(b->hold_kicks, at, &next);
+	bool any = more;
+
+	for (int i = 0; more && i < KICKS_AT_ONCE; i++) {
+		tid = next;
+		more = !bpf_map_get_next_key(b->hold_kicks, &tid, &next);
+		if (!thread_is_there(tid))
+			bpf_map_delete_elem(b->hold_kicks, &tid);
+		else
+			b->kicks_tidied = tid;
+	}
+	if (!more)
+		b->kicks_tidied = 0;
+	return any || b->kicks_tidied;
 }
 
 void bpf_hold_each(const struct bpf *b, void (*each)(void *ctx, __u32 tid, const struct hold *),

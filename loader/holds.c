@@ -104,6 +104,8 @@ static void arm(struct holds *h)
 		return;
 	}
 	first = boot_ns() + LOOK_EVERY_USEC * 1000ULL;
+	if (!h->list && !rooms_count(h->rooms))
+		first = h->map_swept + HOLD_AGAIN_NS;
 	DL_FOREACH(h->list, o)
 		if (!o->out && o->until < first)
 			first = o->until;
@@ -277,6 +279,7 @@ static void sweep_map(struct holds *h, __u64 now)
 	h->map_used = false;
 	h->map_swept = now;
 	bpf_hold_each(h->bpf, sweep_entry, h);
+	h->map_used |= bpf_kicks_tidy(h->bpf);
 }
 
 static void end_late(struct holds *h, __u64 now)
@@ -429,6 +432,7 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 	} else if (err) {
 		refuse(h, o, &error);
 	} else {
+		bpf_hold_parked(h->bpf, boot_ns());
 		h->stats.parked++;
 		tell(h, o, "parked");
 	}

@@ -4,7 +4,7 @@
 #
 # hold.bats: mode hold, where no SA is needed: a call waits while a policy asks
 # for an SA, and goes through when the policy goes. What ends it otherwise: time,
-# signals, a failure, the daemon's death. Real SAs: tests/lab/hold.by-hand.
+# signals, a failure, the daemon's death. Real SAs: tests/lab/hold.bats.
 
 bats_require_minimum_version 1.5.0
 # shellcheck source=/dev/null # checked by itself
@@ -205,6 +205,23 @@ is_stopped() { grep -q '^State:.*[Tt] ' "/proc/$1/status"; }
 	jq -e '.results == {"EAGAIN":100}' <<<"$output"
 	setting --set hold-timeout=20s
 }
+
+@test "nothing is kept of threads that have ended; what a living one needs is" {
+	begin udp 192.0.2.3 80
+	for _ in 1 2 3 4; do holder udp 192.0.2.3 80 --sndtimeo 100; done
+	sgk_wait 10 kicks_are 1
+	[ "$(kicks | jq '.[0].key')" = "$begun" ]
+	relent
+	came_to ok
+	sgk_wait 10 kicks_are 0
+	demand
+}
+kicks() {
+	bpftool -j map dump pinned "$SGK_PIN/map/hold_kicks" |
+		jq '[.[] | {key: (.formatted.key // (.key | map(ltrimstr("0x")) | reverse | join("") | explode |
+			reduce .[] as $c (0; . * 16 + ($c - (if $c > 57 then 87 else 48 end)))))}]'
+}
+kicks_are() { [ "$(kicks | jq length)" = "$1" ]; }
 
 @test "many calls wait at once and all go through" {
 	local n=60

@@ -6,10 +6,7 @@
 # the SA is there, and then go through: no error, no SYN again, no datagram lost,
 # nothing in clear.
 #
-#   make && tests/lab/vm --kernel 6.12 -- bats tests/lab/hold.by-hand
-#
-# Not a part of make check yet: on the newest kernel, under emulation on a busy machine, a call is now
-# and then rejected (unheld: no-kick, not-parked) where it should wait.
+#   make && tests/lab/vm --kernel 6.12 -- bats tests/lab/hold.bats
 
 bats_require_minimum_version 1.5.0
 export GATE_MODE=hold
