@@ -129,6 +129,7 @@ struct sighand_struct {
 
 struct task_struct {
 	unsigned int flags;
+	int tgid;
 	__u64 start_boottime; /* ns */
 	struct files_struct *files;
 	struct sighand_struct *sighand;

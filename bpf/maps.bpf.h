@@ -131,6 +131,15 @@ struct {
 	__type(value, struct hold_kick);
 } hold_kicks SEC(".maps");
 
+/* Processes with threads that sleep: for the program that sees signals. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HOLDS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct hold_pid);
+} hold_pids SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);

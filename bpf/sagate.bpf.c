@@ -17,6 +17,7 @@
 #include "recent.bpf.h"
 #include "hold.bpf.h"
 #include "kick.bpf.h"
+#include "signals.bpf.h"
 #include "gate.bpf.h"
 
 SEC("cgroup/connect4")

@@ -377,6 +377,18 @@ struct hold {
 	__u8 pad[4];
 };
 
+/* hold_pids: a process, by its id, of whose threads some sleep in waiting rooms. */
+struct hold_pid {
+	__u32 threads; /* how many; the daemon writes it */
+	__u32 told;    /* 1: the daemon is told of a signal, and has not looked yet */
+};
+
+/* events, also: a signal came for a process of hold_pids. Told from the others by its size. */
+struct hold_signal {
+	__u32 pid;
+	__u8 pad[4];
+};
+
 /* How this kernel makes a call restart. */
 enum kick {
 	KICK_NONE,
@@ -444,5 +456,7 @@ SAGATE_SIZE(recent, 88);
 SAGATE_SIZE(decision, 52);
 SAGATE_SIZE(event, 216);
 SAGATE_SIZE(hold, 80);
+SAGATE_SIZE(hold_pid, 8);
+SAGATE_SIZE(hold_signal, 8);
 
 #endif

@@ -174,11 +174,12 @@ static __u64 tick_ns(void)
 	return (__u64)ts.tv_sec * 1000000000ULL + (__u64)ts.tv_nsec;
 }
 
-static void set_kick(struct bpf *b)
+static void set_kick(struct bpf *b, const struct kick_choice *choice)
 {
+	b->kick = choice->way;
 	b->skel->rodata->hold_kick_way = b->kick;
 	b->skel->rodata->hold_tick_ns = tick_ns();
-	bpf_kick_prepare(b->kick, b->skel->obj);
+	bpf_kick_prepare(choice, b->skel->obj);
 }
 
 /* The object that this kernel's kick is in; the two differ in one call only. */
@@ -284,6 +285,7 @@ static void note_fds(struct bpf *b)
 	b->events = bpf_map__fd(b->skel->maps.events);
 	b->holds = bpf_map__fd(b->skel->maps.holds);
 	b->hold_kicks = bpf_map__fd(b->skel->maps.hold_kicks);
+	b->hold_pids = bpf_map__fd(b->skel->maps.hold_pids);
 	b->hold_parked = &b->skel->bss->hold_parked;
 	bpf_kick_open(b, b->skel->obj, &b->skel->bss->hold_kick_ready);
 	b->ask = bpf_program__fd(b->skel->progs.ask);
@@ -345,7 +347,6 @@ static int load_all(struct bpf *b, const struct bpf_sizes *sizes, struct error *
 	int err;
 
 	set_prefix_masks(b->skel);
-	set_kick(b);
 	err = open_maps(b, e);
 	if (!err)
 		err = bpf_resize_plan(&resize, b->skel->obj, b->pin, sizes, &b->sizes, e);
@@ -386,8 +387,8 @@ int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, s
 	snprintf(b->pin, sizeof(b->pin), "%s", pin);
 	b->lock = TAKE_FD(lock);
 	b->fresh = fresh;
+	b->signals_link = -1;
 	bpf_kick_choose(&choice);
-	b->kick = choice.way;
 	b->skel = open_skeleton(choice.impl);
 	if (!b->skel) {
 		err = error_set(e, -errno, "load", "the BPF object cannot be read: %s",
@@ -395,6 +396,7 @@ int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, s
 		bpf_close(b);
 		return err;
 	}
+	set_kick(b, &choice);
 	err = load_all(b, sizes, e);
 	if (err) {
 		bpf_discard(b);
@@ -414,6 +416,7 @@ void bpf_close(struct bpf *b)
 		shadow_free(b->shadow[i]);
 	if (b->state)
 		munmap(b->state, sizeof(*b->state) * SPACES_MAX);
+	cleanup_close(&b->signals_link);
 	sagate_bpf__destroy(b->skel);
 	cleanup_close(&b->lock);
 	free(b);

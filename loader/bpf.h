@@ -66,6 +66,16 @@ void bpf_hold_parked(struct bpf *b, __u64 now);
  * with the code that nobody may see. True: there is more, or something that is to stay.
  */
 bool bpf_kicks_tidy(struct bpf *b);
+/*
+ * A program looks at the host's signals from now on, or no more, and tells of those for processes
+ * that are counted: see struct hold_signal. False: it does not.
+ */
+bool bpf_signals_watch(struct bpf *b, bool wanted);
+bool bpf_signals_watched(const struct bpf *b);
+/* So many more threads of that process sleep. */
+void bpf_hold_pid_count(struct bpf *b, __u32 pid, int change);
+/* Of the next signal it shall be told again. */
+void bpf_hold_pid_looked(struct bpf *b, __u32 pid);
 /* Calls `each` for every one. */
 void bpf_hold_each(const struct bpf *b, void (*each)(void *ctx, __u32 tid, const struct hold *),
 		   void *ctx);

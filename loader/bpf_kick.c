@@ -16,11 +16,10 @@
 /* A call that was refused a moment ago still relies on them. */
 #define KICK_LINGER_NS 5000000000ULL
 
-/* See bpf_kicks_tidy(). */
-#define KICKS_AT_ONCE 1024
-
 static const char *const programs[KICK_PROGRAMS] = {"kick_stream", "kick_dgram", "kick_udp",
 						    "kick_udpv6"};
+
+#define SEES_SIGNALS "see_signal"
 
 static bool has_function(const struct btf *btf, const char *name)
 {
@@ -28,15 +27,14 @@ static bool has_function(const struct btf *btf, const char *name)
 }
 
 /* A kernel that is locked down, or without BPF_JIT, takes no tracing programs. */
-static bool takes_tracing(const struct btf *btf)
+static bool takes_tracing(enum bpf_attach_type type, int id)
 {
 	static const struct bpf_insn nothing[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = type);
 	_cleanup_close_ int fd = -1;
-	int id = btf__find_by_name_kind(btf, "__inet_stream_connect", BTF_KIND_FUNC);
 
 	if (id <= 0)
 		return false;
@@ -59,18 +57,25 @@ void bpf_kick_choose(struct kick_choice *choice)
 	} else if (has_function(btf, "bpf_task_work_schedule_signal_impl")) {
 		choice->way = KICK_TASK_WORK;
 		choice->impl = true;
-	} else if (takes_tracing(btf)) {
+	} else if (takes_tracing(
+			   BPF_TRACE_FEXIT,
+			   btf__find_by_name_kind(btf, "__inet_stream_connect", BTF_KIND_FUNC))) {
 		choice->way = KICK_SIGNALS;
 	}
+	choice->sees_signals = takes_tracing(
+		BPF_TRACE_RAW_TP,
+		btf__find_by_name_kind(btf, "btf_trace_signal_generate", BTF_KIND_TYPEDEF));
 #endif
 	btf__free(btf);
 }
 
-void bpf_kick_prepare(enum kick way, struct bpf_object *obj)
+void bpf_kick_prepare(const struct kick_choice *choice, struct bpf_object *obj)
 {
 	for (int i = 0; i < KICK_PROGRAMS; i++)
 		bpf_program__set_autoload(bpf_object__find_program_by_name(obj, programs[i]),
-					  way == KICK_SIGNALS);
+					  choice->way == KICK_SIGNALS);
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, SEES_SIGNALS),
+				  choice->sees_signals);
 }
 
 void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready)
@@ -79,6 +84,7 @@ void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready)
 		b->kick_program[i] =
 			bpf_program__fd(bpf_object__find_program_by_name(obj, programs[i]));
 	b->kick_ready = ready;
+	b->signals_program = bpf_program__fd(bpf_object__find_program_by_name(obj, SEES_SIGNALS));
 }
 
 static void link_path(const struct bpf *b, int i, const char *end, char *path, size_t size)
@@ -158,67 +164,4 @@ int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e)
 enum kick bpf_kick(const struct bpf *b)
 {
 	return b->kick;
-}
-
-int bpf_hold_get(const struct bpf *b, __u32 tid, struct hold *out)
-{
-	return bpf_map_lookup_elem(b->holds, &tid, out) ? -errno : 0;
-}
-
-int bpf_hold_put(struct bpf *b, __u32 tid, const struct hold *in)
-{
-	return bpf_map_update_elem(b->holds, &tid, in, BPF_EXIST) ? -errno : 0;
-}
-
-void bpf_hold_del(struct bpf *b, __u32 tid)
-{
-	bpf_map_delete_elem(b->holds, &tid);
-}
-
-void bpf_hold_parked(struct bpf *b, __u64 now)
-{
-	*b->hold_parked = now;
-}
-
-static bool thread_is_there(__u32 tid)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%u", tid);
-	return !access(path, F_OK);
-}
-
-bool bpf_kicks_tidy(struct bpf *b)
-{
-	const __u32 *at = b->kicks_tidied ? &b->kicks_tidied : NULL;
-	__u32 tid, next;
-	int more = !bpf_map_get_next_key(b->hold_kicks, at, &next);
-	bool any = more;
-
-	for (int i = 0; more && i < KICKS_AT_ONCE; i++) {
-		tid = next;
-		more = !bpf_map_get_next_key(b->hold_kicks, &tid, &next);
-		if (!thread_is_there(tid))
-			bpf_map_delete_elem(b->hold_kicks, &tid);
-		else
-			b->kicks_tidied = tid;
-	}
-	if (!more)
-		b->kicks_tidied = 0;
-	return any || b->kicks_tidied;
-}
-
-void bpf_hold_each(const struct bpf *b, void (*each)(void *ctx, __u32 tid, const struct hold *),
-		   void *ctx)
-{
-	__u32 tid, next;
-	struct hold h;
-	int more = !bpf_map_get_next_key(b->holds, NULL, &next);
-
-	while (more) {
-		tid = next;
-		more = !bpf_map_get_next_key(b->holds, &tid, &next);
-		if (!bpf_map_lookup_elem(b->holds, &tid, &h))
-			each(ctx, tid, &h);
-	}
 }

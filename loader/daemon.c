@@ -178,6 +178,8 @@ static int on_ring_event(void *ctx, void *data, size_t size)
 	struct space *s;
 	struct gate *gate;
 
+	if (size == sizeof(struct hold_signal))
+		holds_signal(d->holds, data);
 	if (size < sizeof(*event))
 		return 0;
 	gate = gates_of_cgroup(d->gates, event->gate);
@@ -245,6 +247,9 @@ static void update_kick(struct daemon *d)
 		hold |= gate->settings.mode == MODE_HOLD;
 	if (bpf_kick_wanted(d->bpf, hold, &e))
 		log_error("no call is held, all are rejected: %s", e.message);
+	if (!bpf_signals_watch(d->bpf, hold) && hold)
+		log_notice("signals are not seen as they come: calls that are held are looked at "
+			   "in turn");
 	if (hold && !d->dynmods_tried) {
 		d->dynmods_tried = true;
 		if (cgroup_dynmods_on())

@@ -3,49 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-#include <utlist.h>
-
 #include "boot_time.h"
 #include "flow_json.h"
-#include "hold_thread.h"
-#include "holds.h"
+#include "holds_internal.h"
 #include "json_util.h"
 #include "log.h"
-#include "rooms.h"
-
-/* How often threads are looked at for signals, and how many in one go. */
-#define LOOK_EVERY_USEC 50000
-enum { LOOK_MAX = 128 };
-
-struct one {
-	UT_hash_handle hh;
-	struct one *prev, *next; /* in order of arrival */
-	__u32 tid, pid;
-	struct hold_thread thread;
-	__u64 since, until;
-	__u64 out; /* let out for a signal: it may come back until a moment later, 0: it sleeps */
-	struct flow flow;
-	struct neg_key key;
-	struct gate_settings gate;
-	struct room *room;
-	char gate_name[65], space_name[65];
-	char comm[17];
-};
-
-struct holds {
-	struct one *by_tid, *list;
-	struct rooms *rooms;
-	struct bpf *bpf;
-	sd_event_source *timer; /* enabled while somebody waits or rooms are to go */
-	struct one *look;	/* the next to be looked at */
-	bool map_used;		/* there may be entries of calls that went on */
-	__u64 map_swept;
-	struct hold_stats stats;
-	char problem[512];
-	void (*publish)(void *ctx, json_t *event);
-	void *ctx;
-};
 
 static const char *const end_names[] = {
 #define X(id, name) [HOLD_##id] = name,
@@ -94,29 +56,12 @@ static void tell(struct holds *h, const struct one *o, const char *state)
 	json_decref(j);
 }
 
-static void arm(struct holds *h)
+void holds_forget(struct holds *h, struct one *o)
 {
-	const struct one *o;
-	__u64 first;
-
-	if (!h->list && !rooms_count(h->rooms) && !h->map_used) {
-		sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-		return;
-	}
-	first = boot_ns() + LOOK_EVERY_USEC * 1000ULL;
-	if (!h->list && !rooms_count(h->rooms))
-		first = h->map_swept + HOLD_AGAIN_NS;
-	DL_FOREACH(h->list, o)
-		if (!o->out && o->until < first)
-			first = o->until;
-	sd_event_source_set_time(h->timer, first / 1000 + 1);
-	sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
-}
-
-static void forget(struct holds *h, struct one *o)
-{
-	if (h->look == o)
-		h->look = o->next;
+	if (h->turn == o)
+		h->turn = o->next;
+	if (o->counted)
+		bpf_hold_pid_count(h->bpf, o->pid, -1);
 	HASH_DEL(h->by_tid, o);
 	DL_DELETE(h->list, o);
 	h->stats.waiting--;
@@ -160,11 +105,11 @@ static void release_room(struct holds *h, struct room *room, enum hold_end why)
 		if (o->room != room)
 			continue;
 		ended(h, o, why);
-		forget(h, o);
+		holds_forget(h, o);
 	}
 }
 
-static void release_one(struct holds *h, struct one *o, enum hold_end why)
+void holds_release_one(struct holds *h, struct one *o, enum hold_end why)
 {
 	if (why != HOLD_GONE)
 		note_released(h, o);
@@ -173,7 +118,7 @@ static void release_one(struct holds *h, struct one *o, enum hold_end why)
 	if (!o->out)
 		room_let_out(o->room, (pid_t)o->tid);
 	ended(h, o, why);
-	forget(h, o);
+	holds_forget(h, o);
 }
 
 /* Would the flow wait still? */
@@ -196,7 +141,7 @@ void holds_settled(struct holds *h, __u32 space)
 		}
 		o = next;
 	}
-	arm(h);
+	holds_tidy_soon(h);
 }
 
 void holds_failed(struct holds *h, const struct neg_key *key)
@@ -211,7 +156,7 @@ void holds_failed(struct holds *h, const struct neg_key *key)
 		}
 		o = next;
 	}
-	arm(h);
+	holds_tidy_soon(h);
 }
 
 void holds_gates_changed(struct holds *h)
@@ -226,91 +171,17 @@ void holds_gates_changed(struct holds *h)
 		release_room(h, o->room, HOLD_GATE);
 		o = h->list; /* others have gone with it */
 	}
-	arm(h);
+	holds_tidy_soon(h);
 }
 
-/* One that sleeps, or was let out for a signal a moment ago. */
-static void look_at(struct holds *h, struct one *o, __u64 now)
+void holds_let_out(struct holds *h, struct one *o, __u64 now)
 {
-	enum hold_thread_state state;
-
-	if (o->out) {
-		if (now - o->out > HOLD_AGAIN_NS)
-			forget(h, o);
-		return;
-	}
-	if (o->until <= now) {
-		release_one(h, o, HOLD_TIMEOUT);
-		return;
-	}
-	state = hold_thread_look(&o->thread);
-	if (state == HOLD_THREAD_SLEEPS)
-		return;
-	if (state == HOLD_THREAD_GONE || state == HOLD_THREAD_ELSEWHERE) {
-		release_one(h, o, HOLD_GONE);
-		return;
-	}
-	/* its handler runs, and its call ends or comes back */
-	note_released(h, o);
+	note_released(h, o); /* its handler runs, and its call ends or comes back */
 	room_let_out(o->room, (pid_t)o->tid);
 	o->out = now;
 	o->room = NULL;
 	h->stats.ended[HOLD_SIGNAL]++;
 	tell(h, o, end_names[HOLD_SIGNAL]);
-}
-
-/* Of calls that have ended nothing stays. */
-static void sweep_entry(void *ctx, __u32 tid, const struct hold *entry)
-{
-	struct holds *h = ctx;
-	struct one *o;
-
-	HASH_FIND(hh, h->by_tid, &tid, sizeof(tid), o);
-	if (o || h->map_swept - (entry->released ? entry->released : entry->asked) <= HOLD_AGAIN_NS)
-		h->map_used = true;
-	else
-		bpf_hold_del(h->bpf, tid);
-}
-
-static void sweep_map(struct holds *h, __u64 now)
-{
-	if (!h->map_used || now - h->map_swept < HOLD_AGAIN_NS)
-		return;
-	h->map_used = false;
-	h->map_swept = now;
-	bpf_hold_each(h->bpf, sweep_entry, h);
-	h->map_used |= bpf_kicks_tidy(h->bpf);
-}
-
-static void end_late(struct holds *h, __u64 now)
-{
-	struct one *o, *next;
-
-	DL_FOREACH_SAFE(h->list, o, next)
-		if (!o->out && o->until <= now)
-			release_one(h, o, HOLD_TIMEOUT);
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
-{
-	struct holds *h = ctx;
-	__u64 now = boot_ns();
-	struct one *o;
-
-	(void)source;
-	(void)usec;
-	end_late(h, now);
-	for (int i = 0; i < LOOK_MAX && h->list; i++) {
-		o = h->look ? h->look : h->list;
-		h->look = o->next;
-		look_at(h, o, now);
-		if (!h->look)
-			break; /* once round is enough */
-	}
-	rooms_tidy(h->rooms);
-	sweep_map(h, now);
-	arm(h);
-	return 0;
 }
 
 int holds_new(sd_event *event, struct bpf *b, void (*publish)(void *ctx, json_t *event), void *ctx,
@@ -325,14 +196,8 @@ int holds_new(sd_event *event, struct bpf *b, void (*publish)(void *ctx, json_t 
 	h->publish = publish;
 	h->ctx = ctx;
 	err = rooms_new(&h->rooms, e);
-	if (!err) {
-		err = sd_event_add_time(event, &h->timer, CLOCK_BOOTTIME, UINT64_MAX, 1000,
-					on_timer, h);
-		if (err >= 0)
-			err = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
-		if (err < 0)
-			error_set(e, err, "loop", "holds: %s", strerror(-err));
-	}
+	if (!err)
+		err = holds_timer_new(h, event, e);
 	if (err < 0) {
 		holds_free(h);
 		return err;
@@ -350,7 +215,7 @@ void holds_free(struct holds *h)
 	sd_event_source_disable_unref(h->timer);
 	rooms_free(h->rooms);
 	DL_FOREACH_SAFE(h->list, o, next)
-		forget(h, o);
+		holds_forget(h, o);
 	free(h);
 }
 
@@ -383,7 +248,7 @@ static void refuse(struct holds *h, struct one *o, const struct error *why)
 	snprintf(h->problem, sizeof(h->problem), "%s", why->message);
 	h->stats.refused++;
 	tell(h, o, "no-room");
-	forget(h, o);
+	holds_forget(h, o);
 }
 
 void holds_event(struct holds *h, const struct event *e, const struct gate_settings *settings,
@@ -399,7 +264,7 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 		return;
 	HASH_FIND(hh, h->by_tid, &e->tid, sizeof(e->tid), o);
 	if (o && (o->thread.started != e->started || o->since != e->since)) {
-		forget(h, o); /* another thread of that id, or another call */
+		holds_forget(h, o); /* another thread of that id, or another call */
 		o = NULL;
 	}
 	h->map_used = true;
@@ -422,21 +287,38 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 	snprintf(o->gate_name, sizeof(o->gate_name), "%s", gate);
 	snprintf(o->space_name, sizeof(o->space_name), "%s", space);
 	if (!waits(h, o)) {
-		forget(h, o); /* it finds so itself */
+		holds_forget(h, o); /* it finds so itself */
 		return;
+	}
+	if (!o->counted && bpf_signals_watched(h->bpf)) {
+		o->counted = true; /* first: what comes before it sleeps is looked for */
+		bpf_hold_pid_count(h->bpf, o->pid, 1);
 	}
 	err = rooms_park(h->rooms, (pid_t)o->tid, key_hash(&o->key), &o->room, &error);
 	if (err == -ESRCH) {
 		bpf_hold_del(h->bpf, o->tid);
-		forget(h, o);
+		holds_forget(h, o);
 	} else if (err) {
 		refuse(h, o, &error);
 	} else {
 		bpf_hold_parked(h->bpf, boot_ns());
 		h->stats.parked++;
 		tell(h, o, "parked");
+		o->look = true;
+		holds_timer_by(h, o->until);
+		holds_look_soon(h);
 	}
-	arm(h);
+	holds_tidy_soon(h);
+}
+
+void holds_signal(struct holds *h, const struct hold_signal *s)
+{
+	struct one *o;
+
+	bpf_hold_pid_looked(h->bpf, s->pid);
+	DL_FOREACH(h->list, o)
+		o->look |= o->pid == s->pid;
+	holds_look_soon(h);
 }
 
 const struct hold_stats *holds_stats(const struct holds *h)

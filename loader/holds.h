@@ -23,6 +23,7 @@
 	X(TIMEOUT, "timeout")                                                                      \
 	X(SIGNAL, "signal")                                                                        \
 	X(GONE, "gone")                                                                            \
+	X(ELSEWHERE, "elsewhere")                                                                  \
 	X(GATE, "gate")
 
 enum hold_end {
@@ -51,6 +52,8 @@ void holds_free(struct holds *h);
 void holds_event(struct holds *h, const struct event *e, const struct gate_settings *settings,
 		 const char *gate, const char *space);
 
+/* A signal came for a process of whose threads some sleep. */
+void holds_signal(struct holds *h, const struct hold_signal *s);
 /* The SPD, SAD, routes or requirements of a space changed: who waits there is asked about. */
 void holds_settled(struct holds *h, __u32 space);
 /* A negotiation failed. */

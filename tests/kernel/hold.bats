@@ -110,6 +110,16 @@ no_rooms() { [ -z "$(rooms)" ]; }
 	jq -e '.results == {"EAGAIN":1} and .ms >= 390 and .ms < 5000' <<<"$output"
 }
 
+@test "a call that has had its time is not held anew" {
+	local before
+	setting --set hold-timeout=1s
+	before=$(sagate status --json | jq .holds.timeout)
+	run -0 holder udp 192.0.2.3 80 --repeat 6
+	jq -e '.results == {"EAGAIN":6}' <<<"$output"
+	[ "$(sagate status --json | jq ".holds.timeout - $before <= 7")" = true ]
+	setting --set hold-timeout=20s
+}
+
 @test "a call that is not to block waits as hold-nonblocking says" {
 	local way
 	setting --set hold-timeout=20s --set hold-nonblocking=reject
@@ -160,6 +170,24 @@ no_rooms() { [ -z "$(rooms)" ]; }
 	demand
 }
 ended() { [ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"; }
+
+@test "signals of the host are looked at only while some gate holds" {
+	sgk_wait 5 sees_signals
+	sagate attach "/$SGK_GATE" --name gated --mode reject >/dev/null
+	sgk_wait 5 sees_none
+	setting --set hold-timeout=20s
+	sgk_wait 5 sees_signals
+	begin udp 192.0.2.3 80 --handler 10
+	[ "$(told)" = '{"threads":1,"told":0}' ]
+	kill -USR1 "$begun"
+	came_to EINTR '.handled == 1'
+	sgk_wait 5 told_none
+}
+# The programs of the daemon here: others may run on this machine.
+sees_signals() { grep -qs signal_generate "/proc/$(cat "$SGK_DIR/daemon.pid")/fdinfo/"*; }
+sees_none() { ! sees_signals; }
+told() { bpftool -j map dump pinned "$SGK_PIN/map/hold_pids" | jq -c '.[].formatted.value // empty'; }
+told_none() { [ -z "$(told)" ]; }
 
 @test "a signal ends the call whenever it comes, also while the thread is being put to sleep" {
 	setting --set hold-timeout=3s
