@@ -22,6 +22,7 @@
 	X(status)                                                                                  \
 	X(show)                                                                                    \
 	X(explain)                                                                                 \
+	X(wait)                                                                                    \
 	X(watch)                                                                                   \
 	X(doctor)                                                                                  \
 	X(version)                                                                                 \

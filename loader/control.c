@@ -42,6 +42,8 @@ static void client_gone(void *ctx, struct control_client *client)
 		client->next->prev = client->prev;
 	c->count--;
 	c->watchers -= client->watching;
+	if (client->deferred && c->ops->left)
+		c->ops->left(c->ctx, client->deferred);
 	control_client_free(client);
 }
 

@@ -36,6 +36,11 @@ struct control_ops {
 	 */
 	int (*handle)(void *ctx, const char *command, const json_t *args, json_t **result,
 		      struct error *e);
+	/*
+	 * The client of a deferred request has gone before its answer, or goes with
+	 * control_free(). May be NULL.
+	 */
+	void (*left)(void *ctx, uint64_t request);
 };
 
 /*

@@ -111,6 +111,7 @@ static void on_settled(void *ctx, struct space *s)
 
 	negotiations_settled(d->negotiations, s);
 	holds_settled(d->holds, s->slot);
+	daemon_waits_settled(d, s);
 }
 
 /* An earlier daemon's exemptions, of IKE daemons that are no more. */
@@ -345,6 +346,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 	update_kick(d);
 	gates_check(d->gates);
 	daemon_check_spaces(d);
+	daemon_waits_second(d);
 	keeper_check(&d->keeper);
 	/* from now on: a daemon that was stopped does not make up for the beats it missed */
 	sd_event_source_set_time_relative(source, HEARTBEAT_USEC);

@@ -242,6 +242,7 @@ static int do_status(struct daemon *d, json_t **result)
 			  (json_int_t)n->established, "failed", (json_int_t)n->failed, "active",
 			  (json_int_t)n->active, "lost_events", lost_events(d));
 	json_object_set_new(*result, "holds", holds_status(d));
+	json_object_set_new(*result, "waits", json_integer((json_int_t)d->wait_count));
 	return 0;
 }
 
@@ -330,6 +331,8 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 		return do_show(d, args, result, e);
 	if (!strcmp(command, "explain"))
 		return daemon_explain(d, args, result, e);
+	if (!strcmp(command, "wait"))
+		return daemon_wait(d, args, result, e);
 	if (!strcmp(command, "doctor")) {
 		daemon_doctor(d);
 		return 0;
@@ -337,4 +340,9 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 	return error_set(e, -EINVAL, "bad-request", "%.64s: there is no such command", command);
 }
 
-const struct control_ops daemon_control_ops = {.handle = handle};
+static void left(void *ctx, uint64_t request)
+{
+	daemon_wait_left(ctx, request);
+}
+
+const struct control_ops daemon_control_ops = {.handle = handle, .left = left};

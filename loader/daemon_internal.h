@@ -33,7 +33,9 @@ struct daemon {
 	struct control *control;
 	struct ring_buffer *ring;
 	struct doctor *doctors; /* requests for a doctor, the first is at work */
-	uint64_t started;	/* boottime */
+	struct wait_request *waits;
+	size_t wait_count;
+	uint64_t started; /* boottime */
 	bool dynmods_tried;
 	bool ready; /* every space that could be opened is mirrored */
 };
@@ -64,6 +66,24 @@ extern const struct control_ops daemon_control_ops;
 /* Answers the request that is being handled with the SAs or policies of a space, NULL: of all. */
 int daemon_show_entries(struct daemon *d, bool sad, const char *name, struct error *e);
 int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct error *e);
+/* Its two halves: decide() asked about the flow and gate of `args`, and the answer as JSON. */
+int daemon_ask(struct daemon *d, const json_t *args, struct ask *a, struct gate **gate,
+	       struct error *e);
+json_t *daemon_explained(struct daemon *d, const struct ask *a, const struct gate *gate);
+
+/* How many may wait at once (of CONTROL_CLIENTS_MAX: others are to be served too), how long. */
+enum { WAITS_MAX = 48, WAIT_MS_MAX = 25000 };
+/*
+ * explain, answered when its verdict is no longer wait, or after `timeout_ms` of `args`. What is
+ * needed for it is negotiated; `pid` in `args` is who wants it, for the log.
+ */
+int daemon_wait(struct daemon *d, const json_t *args, json_t **result, struct error *e);
+/* The SPD, SAD, routes or requirements of a space changed: who waits there is asked about. */
+void daemon_waits_settled(struct daemon *d, const struct space *s);
+/* Once a second: what no event tells of (gates, staleness), and negotiations to be tried again. */
+void daemon_waits_second(struct daemon *d);
+/* Its client is gone. */
+void daemon_wait_left(struct daemon *d, uint64_t request);
 /*
  * Answers the request that is being handled, later: first every space's mirror is compared with the
  * kernel.

@@ -142,32 +142,49 @@ static int find_gate(struct daemon *d, const json_t *args, struct gate_settings 
 	return 0;
 }
 
-int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct error *e)
+int daemon_ask(struct daemon *d, const json_t *args, struct ask *a, struct gate **gate,
+	       struct error *e)
 {
-	struct ask a = {};
-	struct gate *gate;
-	struct space *s;
 	int err;
 
-	err = flow_from_json(args, d->spaces->netns, &a.flow, e);
+	memset(a, 0, sizeof(*a));
+	err = flow_from_json(args, d->spaces->netns, &a->flow, e);
 	if (!err)
-		err = find_gate(d, args, &a.gate, &gate, e);
+		err = find_gate(d, args, &a->gate, gate, e);
 	if (err)
 		return err;
-	err = bpf_ask(d->bpf, &a);
+	err = bpf_ask(d->bpf, a);
 	if (err)
 		return error_set(e, err, "ask", "the kernel's decide() cannot be asked: %s",
 				 strerror(-err));
-	s = daemon_space_of(d, a.gate.spd_netns ? a.gate.spd_netns : a.flow.netns);
-	*result = json_pack(
-		"{s:s s:s s:s s:o s:o s:o s:o s:s?}", "verdict", verdict_name(a.decision.verdict),
-		"reason", reason_name(a.decision.reason), "text", reason_text(a.decision.reason),
-		"flow", flow_to_json(&a.flow), "requirement", requirement_json(s, &a.decision),
-		"negotiation",
-		s && a.decision.neg.index ? negotiations_of(d->negotiations, s, &a.decision.neg)
-					  : json_null(),
-		"gate", gate ? gate_to_json(d, gate) : json_null(), "space", s ? s->name : NULL);
-	if (*result)
-		add_policies(&(struct explained){d->bpf, &a, s}, *result);
 	return 0;
+}
+
+json_t *daemon_explained(struct daemon *d, const struct ask *a, const struct gate *gate)
+{
+	const struct decision *said = &a->decision;
+	struct space *s = daemon_space_of(d, a->gate.spd_netns ? a->gate.spd_netns : a->flow.netns);
+	json_t *o;
+
+	o = json_pack(
+		"{s:s s:s s:s s:o s:o s:o s:o s:s?}", "verdict", verdict_name(said->verdict),
+		"reason", reason_name(said->reason), "text", reason_text(said->reason), "flow",
+		flow_to_json(&a->flow), "requirement", requirement_json(s, said), "negotiation",
+		s && said->neg.index ? negotiations_of(d->negotiations, s, &said->neg)
+				     : json_null(),
+		"gate", gate ? gate_to_json(d, gate) : json_null(), "space", s ? s->name : NULL);
+	if (o)
+		add_policies(&(struct explained){d->bpf, a, s}, o);
+	return o;
+}
+
+int daemon_explain(struct daemon *d, const json_t *args, json_t **result, struct error *e)
+{
+	struct gate *gate;
+	struct ask a;
+	int err = daemon_ask(d, args, &a, &gate, e);
+
+	if (!err)
+		*result = daemon_explained(d, &a, gate);
+	return err;
 }

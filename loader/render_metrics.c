@@ -24,6 +24,7 @@
 	  "Calls that waited as long as they may.")                                                \
 	X("holds.failed", "sagate_holds_failed_total", "counter",                                  \
 	  "Calls whose negotiation failed.")                                                       \
+	X("waits", "sagate_waits", "gauge", "Requests of `sagate wait` that wait.")                \
 	X("lost_events", "sagate_events_lost_total", "counter",                                    \
 	  "Events the ring buffer had no room for.")
 

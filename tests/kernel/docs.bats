@@ -86,6 +86,7 @@ example() {
 @test "README: a command that needs an SA is refused, and explain says why" {
 	example run
 	example explain
+	example wait
 }
 
 @test "README: a gate is attached, changed and detached" {

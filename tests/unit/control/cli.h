@@ -95,6 +95,22 @@ static int attach_answer(const json_t *args, json_t **result, struct error *e)
 	return 0;
 }
 
+/* As of a daemon that starts, then waits as long as it is asked to, then has the answer. */
+static int wait_answer(const json_t *args, json_t **result, struct error *e)
+{
+	static int turn;
+
+	if (!strcmp(json_get_text(args, "gate") ?: "", "slow") && turn++ < 2) {
+		if (turn == 1)
+			return error_set(e, -EAGAIN, "starting", "it starts");
+		*result = explain_answer(args);
+		json_object_set_new(*result, "verdict", json_string("wait"));
+		return 0;
+	}
+	*result = explain_answer(args);
+	return 0;
+}
+
 static int handle(void *ctx, const char *command, const json_t *args, json_t **result,
 		  struct error *e)
 {
@@ -102,6 +118,8 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 	remember(command, args);
 	if (!strcmp(command, "attach"))
 		return attach_answer(args, result, e);
+	if (!strcmp(command, "wait"))
+		return wait_answer(args, result, e);
 	if (!strcmp(command, "status"))
 		*result = json_loads(status_json, 0, NULL);
 	else if (!strcmp(command, "show"))

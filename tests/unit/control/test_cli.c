@@ -2,7 +2,8 @@
 /* The command line against a scripted daemon: what it prints, sends, and ends with. */
 /* needs: loader/cmd.c loader/cmd_args.c loader/cmd_attach.c loader/cmd_daemon.c */
 /* needs: loader/cmd_detach.c loader/cmd_doctor.c loader/cmd_doctor_local.c */
-/* needs: loader/cmd_explain.c loader/cmd_help.c loader/cmd_run.c loader/cmd_run_cgroup.c */
+/* needs: loader/cmd_explain.c loader/cmd_flow.c loader/cmd_wait.c */
+/* needs: loader/cmd_help.c loader/cmd_run.c loader/cmd_run_cgroup.c */
 /* needs: loader/cmd_run_child.c loader/cmd_show.c loader/cmd_status.c loader/cmd_version.c */
 /* needs: loader/cmd_watch.c loader/client.c loader/render.c loader/render_checks.c */
 /* needs: loader/render_event.c loader/render_explain.c loader/render_lists.c */
@@ -40,6 +41,11 @@ static void a_bad_line_is_usage_and_names_what_is_wrong(void **state)
 		{{"sagate", "explain", "tpc", "::1", NULL}, "tpc"},
 		{{"sagate", "explain", "tcp", "x.example:1", NULL}, "x.example:1"},
 		{{"sagate", "explain", "tcp", "::1", "--mark", "-1", NULL}, "--mark -1: expected"},
+		{{"sagate", "wait", "tcp", NULL}, "wait needs PROTO DST"},
+		{{"sagate", "wait", "tcp", "::1", "--timeout", "-1", NULL},
+		 "--timeout -1: expected"},
+		{{"sagate", "wait", "tcp", "::1", "--timeout", "nan", NULL},
+		 "--timeout nan: expected"},
 		{{"sagate", "status", "--metrics", "--json", NULL}, "two forms"},
 		{{"sagate", "help", "x", NULL}, "x: no such command"},
 	};
@@ -203,6 +209,40 @@ static void explain_ends_with_the_verdict(void **state)
 	EXIT(r, 1);
 	HAS(r->err, "no such device");
 	EXIT(cli(ARGS("-s", sock, "explain", "tcp", "::1", "--netns", "no-such-netns")), 1);
+}
+
+static void wait_ends_with_the_verdict_or_its_time(void **state)
+{
+	static const struct {
+		const char *mark;
+		int status;
+	} rows[] = {{"0", 0}, {"1", 0}, {"2", 3}, {"0x3", 4}, {"4", 1}};
+	char request[512];
+	struct result *r;
+	json_t *o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		r = cli(ARGS("-s", sock, "wait", "tcp", "[::1]:443", "--mark", rows[i].mark,
+			     "--timeout", "30ms"));
+		EXIT(r, rows[i].status);
+		HAS(r->out, "  waited       0.0");
+		assert_string_equal(r->err, "");
+	}
+	r = cli(ARGS("-s", sock, "wait", "tcp", "::1", "--mark", "2", "--timeout", "0", "--json"));
+	EXIT(r, 3);
+	o = only_json(r);
+	assert_string_equal(json_get_text(o, "verdict"), "wait");
+	assert_true(json_is_real(json_object_get(o, "waited_s")));
+	json_decref(o);
+	last_request(request, sizeof(request));
+	HAS(request, "\"command\":\"wait\"");
+	HAS(request, "\"timeout_ms\":0}");
+	/* the answer of a piece is not the last word while there is time */
+	EXIT(cli(ARGS("-s", sock, "wait", "tcp", "::1", "--gate", "slow", "--timeout", "3600")), 0);
+	last_request(request, sizeof(request));
+	HAS(request, "\"timeout_ms\":20000}");
+	EXIT(cli(ARGS("-s", "/nonexistent", "wait", "tcp", "::1", "--timeout", "3600")), 1);
 }
 
 /* Lines come while it runs, not when it ends. */
@@ -374,6 +414,7 @@ int main(void)
 		cmocka_unit_test(metrics_are_prometheus_text),
 		cmocka_unit_test(lists_are_tables_that_bear_missing_fields),
 		cmocka_unit_test(explain_ends_with_the_verdict),
+		cmocka_unit_test(wait_ends_with_the_verdict_or_its_time),
 		cmocka_unit_test(watch_prints_each_event_at_once),
 		cmocka_unit_test(watch_ends_with_the_daemon),
 		cmocka_unit_test(doctor_joins_its_own_findings_and_the_daemons),

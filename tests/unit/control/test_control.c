@@ -32,6 +32,7 @@ struct server {
 	struct control *control;
 	unsigned int calls;
 	uint64_t deferred; /* the request that is answered later */
+	uint64_t left;	   /* the last one whose client went before that */
 	unsigned int entries,
 		fails_at; /* of a list: so many, and when it fails instead; 0: never */
 	unsigned int asked, freed;
@@ -89,7 +90,12 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 	return 0;
 }
 
-static const struct control_ops ops = {.handle = handle};
+static void left(void *ctx, uint64_t request)
+{
+	((struct server *)ctx)->left = request;
+}
+
+static const struct control_ops ops = {.handle = handle, .left = left};
 
 static int set_up(void **state)
 {
@@ -300,10 +306,12 @@ static void a_deferred_request_is_answered_when_its_time_has_come(void **state)
 	close(one);
 	close(two);
 	one = dial(s);
+	assert_int_equal(s->left, 0);
 	first = ask_for_later(s, one);
 	close(one);
 	for (int i = 0; i < 5; i++)
 		turn(s);
+	assert_int_equal(s->left, first);
 	control_answer(s->control, first, result, NULL);
 	turn(s);
 }
