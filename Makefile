@@ -5,6 +5,7 @@ VERSION   := 0.1.0
 PREFIX    ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
+HOOKSDIR  ?= $(PREFIX)/share/containers/oci/hooks.d
 DESTDIR   ?=
 B         := build
 
@@ -167,13 +168,15 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/sagate "$(DESTDIR)$(PREFIX)/sbin/sagate"
 	install -D -m 644 loader/sagate.service "$(DESTDIR)$(UNITDIR)/sagate.service"
 	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' "$(DESTDIR)$(UNITDIR)/sagate.service"
+	install -D -m 644 loader/oci-hook.json "$(DESTDIR)$(HOOKSDIR)/sagate.json"
+	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' "$(DESTDIR)$(HOOKSDIR)/sagate.json"
 	install -D -m 644 loader/sagate.conf.example "$(DESTDIR)$(PREFIX)/share/doc/sagate/sagate.conf.example"
 	install -D -m 644 README.md "$(DESTDIR)$(PREFIX)/share/doc/sagate/README.md"
 	for m in $(notdir $(MAN)); do \
 		install -D -m 644 $(B)/man/$$m "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m" || exit 1; done
 
 uninstall: ## remove what install put there
-	rm -f "$(DESTDIR)$(PREFIX)/sbin/sagate" "$(DESTDIR)$(UNITDIR)/sagate.service"
+	rm -f "$(DESTDIR)$(PREFIX)/sbin/sagate" "$(DESTDIR)$(UNITDIR)/sagate.service" "$(DESTDIR)$(HOOKSDIR)/sagate.json"
 	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/sagate"
 	for m in $(notdir $(MAN)); do rm -f "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m"; done
 

@@ -73,7 +73,7 @@ struct gate_settings {
 	__u8 mode;	      /* enum mode */
 	__u8 allow_no_policy; /* 1: no-policy=allow */
 	__u8 stale_open;      /* 1: stale=open */
-	__u8 pad;
+	__u8 own_space; /* 1: the daemon mirrors the namespace of the processes in the cgroup */
 	__u16 errno_waiting;   /* positive errno; 0: EAGAIN */
 	__u16 errno_failed;    /* 0: EHOSTUNREACH */
 	__u16 errno_denied;    /* 0: EACCES */

@@ -9,6 +9,7 @@
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -337,4 +338,42 @@ int cgroup_of_pid(pid_t pid, char path[PATH_MAX], struct error *e)
 	}
 	return error_set(e, -ENOENT, "no-such-cgroup",
 			 "process %d has no cgroup v2 that can be seen from here", pid);
+}
+
+static pid_t own_first_pid(int dirfd)
+{
+	_cleanup_close_ int fd = openat(dirfd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+
+	/* a process outside our PID namespace shows as 0 */
+	return fd < 0 || read(fd, text, sizeof(text) - 1) < 0 ? 0 : (pid_t)atoi(text);
+}
+
+static pid_t first_pid(int dirfd, int depth)
+{
+	_cleanup_(cleanup_dir) DIR *dir = NULL;
+	struct dirent *entry;
+	pid_t pid = own_first_pid(dirfd);
+	int copy = pid ? -1 : openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (copy < 0)
+		return pid;
+	dir = fdopendir(copy);
+	if (!dir)
+		close(copy);
+	while (dir && !pid && depth < WALK_DEPTH && (entry = readdir(dir))) {
+		_cleanup_close_ int child = -1;
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		child = openat(dirfd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (child >= 0)
+			pid = first_pid(child, depth + 1);
+	}
+	return pid;
+}
+
+pid_t cgroup_first_pid(int fd)
+{
+	return first_pid(fd, 0);
 }

@@ -47,4 +47,7 @@ int cgroup_path(uint64_t id, char path[PATH_MAX], struct error *e);
  */
 int cgroup_of_pid(pid_t pid, char path[PATH_MAX], struct error *e);
 
+/* A process in an open cgroup, or else below it; 0: there is none that can be seen. */
+pid_t cgroup_first_pid(int fd);
+
 #endif

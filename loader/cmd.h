@@ -24,6 +24,7 @@
 	X(explain)                                                                                 \
 	X(wait)                                                                                    \
 	X(watch)                                                                                   \
+	X(oci_hook)                                                                                \
 	X(doctor)                                                                                  \
 	X(version)                                                                                 \
 	X(help)

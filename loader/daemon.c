@@ -346,6 +346,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 	update_kick(d);
 	gates_check(d->gates);
 	daemon_check_spaces(d);
+	daemon_containers_check(d);
 	daemon_waits_second(d);
 	keeper_check(&d->keeper);
 	/* from now on: a daemon that was stopped does not make up for the beats it missed */
@@ -420,6 +421,7 @@ static int start(struct daemon *d, struct error *e)
 	if (err < 0)
 		return err;
 	attach_gates(d);
+	daemon_containers_check(d); /* before spaces that nobody has are pruned from the maps */
 	return open_ring(d, e);
 }
 
@@ -434,6 +436,7 @@ static void stop(struct daemon *d)
 	keeper_stop(&d->keeper);
 	LL_FOREACH_SAFE(d->spaces, s, next)
 	space_free(s);
+	daemon_containers_stop(d);
 	ring_buffer__free(d->ring);
 	gates_free(d->gates);
 	bpf_close(d->bpf);

@@ -59,8 +59,12 @@ json_t *gate_to_json(const struct daemon *d, const struct gate *gate)
 			      gate->problem[0] ? gate->problem : NULL, "settings",
 			      settings_json(&gate->settings), "counters", counters_json(d, gate));
 
-	if (o)
+	if (o) {
 		json_object_set_new(o, "cgroup", json_text(gate->cgroup));
+		json_object_set_new(o, "container",
+				    gate->container[0] ? json_string(gate->container)
+						       : json_null());
+	}
 	return o;
 }
 
@@ -88,7 +92,8 @@ static int settings_of(struct daemon *d, const json_t *args, struct gate_setting
 
 static int do_attach(struct daemon *d, const json_t *args, json_t **result, struct error *e)
 {
-	const char *name = json_get_text(args, "name"), *cgroup = json_get_text(args, "cgroup");
+	const char *name = json_get_text(args, "name"), *cgroup = json_get_text(args, "cgroup"),
+		   *container = json_get_text(args, "container");
 	struct gate_settings settings;
 	int err;
 
@@ -96,6 +101,10 @@ static int do_attach(struct daemon *d, const json_t *args, json_t **result, stru
 		return error_set(e, -EINVAL, "bad-request", "attach: name and cgroup are expected");
 	err = settings_of(d, args, &settings, e);
 	if (!err)
+		settings.own_space = daemon_container_space(d, name) && !settings.spd_netns;
+	if (!err && container)
+		err = daemon_attach_container(d, name, cgroup, container, &settings, e);
+	else if (!err)
 		err = gates_attach(d->gates, name, cgroup,
 				   json_get_bool(args, "transient") ? GATE_RUN : GATE_COMMAND,
 				   &settings, e);
@@ -107,10 +116,15 @@ static int do_attach(struct daemon *d, const json_t *args, json_t **result, stru
 
 static int do_detach(struct daemon *d, const json_t *args, json_t **result, struct error *e)
 {
-	const char *name = json_get_text(args, "name");
+	const char *name = json_get_text(args, "name"),
+		   *container = json_get_text(args, "container");
 	struct gate *gate;
 	int err;
 
+	if (container && container[0]) {
+		*result = daemon_detach_container(d, container);
+		return 0;
+	}
 	if (!name)
 		return error_set(e, -EINVAL, "bad-request", "detach: a name is expected");
 	gate = gates_find(d->gates, name);
@@ -179,7 +193,7 @@ static json_t *problems_json(struct daemon *d)
 	struct space *s;
 
 	for (size_t i = 0; i < d->config->space_count; i++)
-		if (!daemon_space(d, d->config->spaces[i].name))
+		if (d->space_errors[i].message[0])
 			problem(list, "space %s: %s: its flows are refused",
 				d->config->spaces[i].name, d->space_errors[i].message);
 	LL_FOREACH(d->spaces, s) {

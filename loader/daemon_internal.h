@@ -32,7 +32,8 @@ struct daemon {
 	struct keeper keeper;
 	struct control *control;
 	struct ring_buffer *ring;
-	struct doctor *doctors; /* requests for a doctor, the first is at work */
+	struct doctor *doctors;	      /* requests for a doctor, the first is at work */
+	struct container *containers; /* gates whose network namespaces are spaces */
 	struct wait_request *waits;
 	size_t wait_count;
 	uint64_t started; /* boottime */
@@ -50,6 +51,25 @@ void daemon_reload_spaces(struct daemon *d);
 void daemon_check_spaces(struct daemon *d);
 /* "show spaces": the open ones, then those of the configuration that are not. */
 json_t *daemon_spaces_json(struct daemon *d);
+
+/* The space of a container, for daemon_containers.c alone. */
+int daemon_open_container(struct daemon *d, const char *name, const char *netns, struct error *e);
+void daemon_close_container(struct daemon *d, struct space *s);
+
+/*
+ * daemon_containers.c. A gate for a container is new: nobody's gate becomes a container's, to be
+ * taken off with it. With spd=own the network namespace of its processes becomes a space; when it
+ * cannot, there is no gate.
+ */
+int daemon_attach_container(struct daemon *d, const char *name, const char *cgroup, const char *id,
+			    struct gate_settings *settings, struct error *e);
+/* Whether a gate has the namespace of its processes as a space: other settings leave it that. */
+bool daemon_container_space(struct daemon *d, const char *name);
+/* Those of a container that has ended: their names. None: they went with their cgroup. */
+json_t *daemon_detach_container(struct daemon *d, const char *id);
+/* Once a second, and at the start: the spaces are those that gates want. */
+void daemon_containers_check(struct daemon *d);
+void daemon_containers_stop(struct daemon *d);
 
 /* Tells watchers, with the time. Takes the reference. */
 void daemon_publish(struct daemon *d, json_t *event);

@@ -79,16 +79,37 @@ static int open_space(struct daemon *d, const struct config_space *in, struct er
 	return 0;
 }
 
+int daemon_open_container(struct daemon *d, const char *name, const char *netns, struct error *e)
+{
+	const struct config_space in = {.name = (char *)name, .netns = (char *)netns};
+	int err;
+
+	if (daemon_space(d, name))
+		return error_set(e, -EEXIST, "space-taken",
+				 "gate %s: a space of that name is there already: give the gate "
+				 "another name",
+				 name);
+	err = open_space(d, &in, e);
+	if (!err)
+		daemon_space(d, name)->container = true;
+	return err;
+}
+
 /* Opens what is not open. What cannot be keeps its error, which is logged when it is another. */
 static void open_spaces(struct daemon *d)
 {
 	for (size_t i = 0; i < d->config->space_count; i++) {
 		const struct config_space *in = &d->config->spaces[i];
+		const struct space *open = daemon_space(d, in->name);
 		struct error e = {};
+		int err;
 
-		if (daemon_space(d, in->name))
+		if (open && !open->container)
 			continue;
-		if (open_space(d, in, &e) && strcmp(e.message, d->space_errors[i].message)) {
+		err = open ? error_set(&e, -EEXIST, "space-taken",
+				       "a container's gate has the same name, and its space")
+			   : open_space(d, in, &e);
+		if (err && strcmp(e.message, d->space_errors[i].message)) {
 			if (space_error_absent(&e))
 				log_info("space %s is not there yet, its flows are refused: %s",
 					 in->name, e.message);
@@ -139,6 +160,12 @@ static void close_space(struct daemon *d, struct space *s)
 	forget_ike_daemon(d, pid);
 }
 
+void daemon_close_container(struct daemon *d, struct space *s)
+{
+	log_info("space %s goes with its container", s->name);
+	close_space(d, s);
+}
+
 void daemon_reload_spaces(struct daemon *d)
 {
 	struct space *s, *next;
@@ -150,6 +177,8 @@ void daemon_reload_spaces(struct daemon *d)
 		struct space_config config;
 		struct error e = {};
 
+		if (s->container)
+			continue;
 		if (!in || !same_netns(s, in)) {
 			log_info("space %s is forgotten", s->name);
 			close_space(d, s);
@@ -205,7 +234,7 @@ json_t *daemon_spaces_json(struct daemon *d)
 	for (size_t i = 0; i < d->config->space_count; i++) {
 		const struct config_space *in = &d->config->spaces[i];
 
-		if (!daemon_space(d, in->name))
+		if (d->space_errors[i].message[0])
 			json_array_append_new(list, space_closed_json(in->name, in->netns, in->vici,
 								      &d->space_errors[i]));
 	}

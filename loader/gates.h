@@ -12,7 +12,7 @@
 
 #include "bpf.h"
 
-enum { GATE_NAME_MAX = 64 };
+enum { GATE_NAME_MAX = 64, GATE_CONTAINER_MAX = 255 };
 
 #define GATE_SOURCES(X)                                                                            \
 	X(CONFIG, "config")   /* [gate "…"]: attached whenever its cgroup is there */            \
@@ -31,7 +31,8 @@ struct gate {
 	char cgroup[PATH_MAX]; /* path from the v2 root */
 	__u64 cgroup_id;       /* 0: absent */
 	enum gate_source source;
-	bool seen;	      /* by the reload that runs */
+	char container[GATE_CONTAINER_MAX + 1]; /* its id; empty: none, or adopted */
+	bool seen;				/* by the reload that runs */
 	bool unadopted;	      /* pinned, but it could not be taken over: tried again */
 	int link[HOOK_COUNT]; /* -1: none */
 	struct gate_settings settings;

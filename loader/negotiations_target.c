@@ -60,8 +60,13 @@ static void find_by_vici(struct negotiation_target *t, struct space *s, const st
 {
 	__u32 reqid = 0;
 
+	if (!s->ike && t->policy && t->policy->tmpl_count)
+		return; /* whoever put the policy there hears an ACQUIRE */
 	if (!s->ike) {
-		snprintf(t->problem, sizeof(t->problem), "space %s has no VICI socket", s->name);
+		snprintf(t->problem, sizeof(t->problem),
+			 "space %s has no VICI socket, and the flow no policy with a template to "
+			 "send an ACQUIRE for",
+			 s->name);
 		return;
 	}
 	if (!ike_bridge_up(s->ike)) {

@@ -389,7 +389,7 @@ void space_second(struct space *s)
 
 bool space_here(const struct space *s)
 {
-	return s->netns_fd < 0 || netns_is(s->netns_text, s->netns_fd);
+	return s->netns_fd < 0 || s->container || netns_is(s->netns_text, s->netns_fd);
 }
 
 bool space_error_absent(const struct error *e)
@@ -471,11 +471,11 @@ json_t *space_to_json(const struct space *s)
 	sad_count(mirror_sad(s->mirror), &sad);
 	o = json_pack("{s:s s:I s:s? s:s s:b s:s? s:b s:I s:I s:I s:I s:s s:I s:I s:I s:f}", "name",
 		      s->name, "netns", (json_int_t)s->netns, "netns_path",
-		      s->netns_text[0] ? s->netns_text : NULL, "state", state_name(state_of(s)),
-		      "synced", space_synced(s), "stale_reason", stale_reason(s), "routes_ready",
-		      s->routes && routes_ready(s->routes), "policies",
-		      (json_int_t)(spd.policies - requirements_count(s->requirements)), "sas",
-		      (json_int_t)sad.sas, "masks", (json_int_t)spd.masks, "requirements",
+		      s->netns_text[0] && !s->container ? s->netns_text : NULL, "state",
+		      state_name(state_of(s)), "synced", space_synced(s), "stale_reason",
+		      stale_reason(s), "routes_ready", s->routes && routes_ready(s->routes),
+		      "policies", (json_int_t)(spd.policies - requirements_count(s->requirements)),
+		      "sas", (json_int_t)sad.sas, "masks", (json_int_t)spd.masks, "requirements",
 		      (json_int_t)requirements_count(s->requirements), "default",
 		      mirror_default_block(s->mirror) ? "block" : "allow", "resyncs",
 		      (json_int_t)stats->resyncs, "overruns", (json_int_t)stats->overruns,

@@ -66,6 +66,7 @@ struct space {
 	uint64_t netns;	      /* cookie */
 	__u32 slot;
 	bool committed;
+	bool container; /* of gates, who say when it ends: see daemon_containers.c */
 	bool require_children;
 	bool ike_heard;	       /* its children were listed at least once */
 	uint64_t ike_up_since; /* boottime */

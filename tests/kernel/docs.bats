@@ -204,7 +204,7 @@ reasons_tables() {
 
 @test "sagate(8) has every command and option of the program" {
 	local command option man=$SGK_REPO/loader/man/sagate.8.scd
-	for command in $("$SAGATE" help | sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p'); do
+	for command in $("$SAGATE" help | sed -n 's/^  \([a-z-]\{1,\}\)  .*/\1/p'); do
 		grep -qE "^\\*$command\\*" "$man" || { sgk_fail "no command $command"; return 1; }
 		for option in $("$SAGATE" help "$command" | grep -oE '^ +--?[a-z]+' | tr -d ' '); do
 			grep -qE -- "$option\\b" "$man" || { sgk_fail "no $command $option"; return 1; }

@@ -3,6 +3,7 @@
 /* needs: loader/cmd.c loader/cmd_args.c loader/cmd_attach.c loader/cmd_daemon.c */
 /* needs: loader/cmd_detach.c loader/cmd_doctor.c loader/cmd_doctor_local.c */
 /* needs: loader/cmd_explain.c loader/cmd_flow.c loader/cmd_wait.c */
+/* needs: loader/cmd_oci_hook.c loader/oci_state.c loader/oci_cgroup.c */
 /* needs: loader/cmd_help.c loader/cmd_run.c loader/cmd_run_cgroup.c */
 /* needs: loader/cmd_run_child.c loader/cmd_show.c loader/cmd_status.c loader/cmd_version.c */
 /* needs: loader/cmd_watch.c loader/client.c loader/render.c loader/render_checks.c */
