@@ -22,10 +22,13 @@
 #define ICMP_ECHO	    8
 #define ICMPV6_ECHO_REQUEST 128
 
-/* Will the kernel give the socket a port between this hook and the packet (inet_autobind)? */
+/*
+ * Will the kernel give the socket a port between this hook and the packet (inet_autobind)? A VRF
+ * device looks up without ports.
+ */
 static __always_inline bool awaits_sport(const struct flow *f)
 {
-	return !f->sport &&
+	return !f->sport && f->has_oif != KNOWN_AGAIN &&
 	       (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP || f->proto == IPPROTO_SCTP ||
 		f->proto == IPPROTO_UDPLITE || f->proto == IPPROTO_DCCP);
 }

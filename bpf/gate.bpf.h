@@ -107,6 +107,7 @@ static __always_inline void gate_decide(struct call *c, const struct gate_settin
 		return;
 	}
 	decide(c, g);
+	flow_rebind(c);
 	if (verdict_passes(c->decision.verdict))
 		recent_keep(c, g);
 }

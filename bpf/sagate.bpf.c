@@ -13,6 +13,9 @@
 #include "route.bpf.h"
 #include "spd.bpf.h"
 #include "sad.bpf.h"
+#include "call.bpf.h"
+#include "check.bpf.h"
+#include "again.bpf.h"
 #include "decide.bpf.h"
 #include "recent.bpf.h"
 #include "hold.bpf.h"
@@ -69,6 +72,7 @@ int ask(struct ask *ctx)
 	decide(&c, &ctx->gate);
 	ctx->flow = c.flow;
 	ctx->decision = c.decision;
+	ctx->vrf = c.vrf;
 	return 0;
 }
 

@@ -124,13 +124,19 @@ static __always_inline __u32 spd_chosen(const struct spd_walk *w)
 /* Is the device of the flow in what the kernel compares? See spd_step(). */
 static __always_inline bool keeps_device(const struct flow *f)
 {
-	return f->family == AF_INET || f->has_oif == KNOWN_BOUND || f->has_oif == KNOWN_INTERFACE;
+	return f->family == AF_INET || f->has_oif == KNOWN_BOUND || f->has_oif == KNOWN_INTERFACE ||
+	       f->has_oif == KNOWN_UNSURE;
+}
+
+static __always_inline bool knows_device(const struct flow *f)
+{
+	return f->has_oif && f->has_oif != KNOWN_UNSURE;
 }
 
 /*
  * One shape; returns 1 when no further one can be better. A device is compared with the one that is
- * in the flow: IPv4 routing puts the routed one there (ip_route_output_key_hash_rcu()), IPv6
- * routing leaves it at what the socket is bound to.
+ * in the flow: IPv4 routing puts the routed one there (ip_route_output_flow()), IPv6 routing leaves
+ * it at what the socket is bound to, but takes a VRF device out (l3mdev_update_flow()).
  */
 static int spd_step(__u32 i, struct spd_walk *w)
 {
@@ -144,7 +150,7 @@ static int spd_step(__u32 i, struct spd_walk *w)
 		return 1;
 	if (m->dev && !keeps_device(w->flow))
 		return 0;
-	if ((m->src_len && !w->flow->has_saddr) || (m->dev && !w->flow->has_oif)) {
+	if ((m->src_len && !w->flow->has_saddr) || (m->dev && !knows_device(w->flow))) {
 		w->unsure = 1;
 		return 0;
 	}

@@ -47,6 +47,9 @@ enum known {
 	KNOWN_BOUND,
 	KNOWN_ROUTED,
 	KNOWN_INTERFACE, /* an xfrm interface's own, while it is looked up there */
+	KNOWN_INSTEAD,	 /* the routed one, in place of the one that the socket is bound to */
+	KNOWN_AGAIN,	 /* routed, while a VRF device looks the packet up */
+	KNOWN_UNSURE,	 /* bound to one, and it is not known which one counts */
 };
 
 /* What one socket call asks about. */
@@ -136,7 +139,8 @@ struct space_state {
 	__u8 fwmarks;	    /* how many are in use; FWMARKS_UNKNOWN: hints hold for mark 0 only */
 	__u8 masks[CLASS_COUNT][2]; /* 0: no policy of that [family == AF_INET6] */
 	__u8 plens[2];		    /* 0: no hint of that family */
-	__u8 pad[2];
+	__u8 vrfs;		    /* enum route_vrf: VRF_AGAIN: there are VRF devices */
+	__u8 pad;
 	struct fwmark fwmark[FWMARKS_MAX]; /* what policy routing compares a mark with */
 };
 
@@ -280,6 +284,16 @@ enum by_source {
 	BY_SOURCE_XFRMI = 2,  /* and one of them is an xfrm interface */
 };
 
+/* What VRF devices do to a packet (vrf.c, l3mdev.c). */
+enum route_vrf {
+	VRF_BOUND = 1, /* the socket is bound to one: routing takes it out of the flow */
+	VRF_AGAIN = 2, /* it is sent on one, which looks up again what comes out of xfrm */
+	VRF_QUEUE = 4, /* the one it is sent in has a queue: it looks up again what went into it */
+	VRF_LINK = 8,  /* what the xfrm interface sends on is in one */
+	VRF_OWN = 16,  /* sent on one, to an address of its own */
+	VRF_LEFT = 32, /* IPv6 routing leaves the socket's: the source is not known, all else is */
+};
+
 struct route_value {
 	__be32 saddr[4]; /* the source address routing chooses */
 	__u32 oif;	 /* 0: which device is not known, the source is */
@@ -288,7 +302,8 @@ struct route_value {
 	__u8 loopback;	 /* 1: the device is a loopback device: the default policy exempts it */
 	__u8 unknown; /* 1: the answer differs within the prefix: source and device are not known */
 	__u32 if_id;  /* of the device, if it is an xfrm interface */
-	__u32 link;   /* what that interface itself sends on, 0: any */
+	__u32 link;   /* what that interface itself sends on, 0: any; if it is none: the
+		       * VRF device that looks the packet up again, 0: none does */
 	__u8 xfrmi;   /* 1: the device is an xfrm interface */
 	__u8 by_source; /* enum by_source */
 	/*
@@ -296,7 +311,8 @@ struct route_value {
 	 * gives its source has not (xfrm6_get_saddr() asks ipv6_dev_get_saddr(), not the route).
 	 */
 	__u8 named;
-	__u8 pad;
+	__u8 vrf_flags; /* enum route_vrf */
+	__u32 vrf;	/* the VRF that the device in the flow is in, 0: none */
 };
 
 /* failed: what is being backed off → until when; written by the daemon. Also the event's key. */
@@ -351,7 +367,7 @@ struct ask {
 	struct flow flow; /* comes back with the source address and device that were used */
 	struct gate_settings gate;
 	struct decision decision;
-	__u32 pad;
+	__u32 vrf; /* a tunnel's source is routed in this one, 0: none, ~0: not known */
 };
 
 /*
@@ -449,7 +465,7 @@ SAGATE_SIZE(spd_value, 104);
 SAGATE_SIZE(sad_key, 32);
 SAGATE_SIZE(sad_value, 96);
 SAGATE_SIZE(route_key, 28);
-SAGATE_SIZE(route_value, 36);
+SAGATE_SIZE(route_value, 40);
 SAGATE_SIZE(neg_key, 28);
 SAGATE_SIZE(alert_key, 36);
 SAGATE_SIZE(recent, 88);

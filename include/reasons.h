@@ -61,7 +61,9 @@
 	X(SPORT_UNKNOWN, WAIT, "sport-unknown",                                                    \
 	  "a source port is compared, and the socket has none yet")                                \
 	X(SA_ANY_SOURCE, WAIT, "sa-any-source",                                                    \
-	  "an optional template, and an SA without a source: one being made may hide it")
+	  "an optional template, and an SA without a source: one being made may hide it")          \
+	X(VRF_LOOKUP, WAIT, "vrf-lookup",                                                          \
+	  "the VRF device looks the packet up again, and it is not known or not let through")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \

@@ -226,6 +226,7 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 	state->default_block = from->default_block;
 	memcpy(state->fwmark, from->fwmark, sizeof(state->fwmark));
 	state->fwmarks = from->fwmarks;
+	state->vrfs = from->vrfs;
 	state->full = from->full;
 	if (err)
 		state->full |= FULL_COMMIT;
@@ -273,7 +274,7 @@ void bpf_space_close(struct bpf *b, __u32 space)
 	__atomic_store_n(&state->synced, SYNCED_NEVER, __ATOMIC_SEQ_CST);
 	raise_epoch(b, space);
 	state->heartbeat = 0;
-	state->default_block = state->full = state->fwmarks = 0;
+	state->default_block = state->full = state->fwmarks = state->vrfs = 0;
 	memset(state->fwmark, 0, sizeof(state->fwmark));
 	memset(state->masks, 0, sizeof(state->masks));
 	memset(state->plens, 0, sizeof(state->plens));

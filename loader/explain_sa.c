@@ -31,11 +31,15 @@ static bool has_addresses(const struct spd_tmpl *t)
 	       t->mode == SAGATE_XFRM_MODE_IPTFS;
 }
 
-/* The source that routing chooses to get to the template's destination. */
+/* The source that routing chooses to get to the template's destination, in the flow's VRF. */
 static bool routed_source(const struct bpf *b, const struct ask *a, struct spd_tmpl *t)
 {
 	struct ask route = {.gate = a->gate};
 
+	if (a->vrf == ~0U)
+		return false;
+	route.flow.oif = a->vrf;
+	route.flow.has_oif = a->vrf ? KNOWN_BOUND : KNOWN_NOT;
 	route.flow.netns = a->flow.netns;
 	route.flow.family = t->family;
 	memcpy(route.flow.daddr, t->daddr, sizeof(route.flow.daddr));

@@ -59,7 +59,8 @@ static void port_text(const char *what, __be16 port, __be16 mask, __be16 of_flow
 /* IPv6 routing leaves the device at what the socket is bound to: see spd_step() in bpf/. */
 static bool keeps_device(const struct flow *f)
 {
-	return f->family == AF_INET || f->has_oif == KNOWN_BOUND || f->has_oif == KNOWN_INTERFACE;
+	return f->family == AF_INET || f->has_oif == KNOWN_BOUND || f->has_oif == KNOWN_INTERFACE ||
+	       f->has_oif == KNOWN_UNSURE;
 }
 
 static void dev_text(const struct selector_info *sel, const struct flow *f, char *text, size_t size)

@@ -168,6 +168,19 @@ static bool marks_changed(const struct routes *r)
 	       memcmp(state->fwmark, r->view.fwmark, sizeof(state->fwmark));
 }
 
+/* Before the first hint that a VRF has to do with, and not before the last has gone. */
+static void vrfs_set(struct routes *r, bool more)
+{
+	struct space_state *state = r->sink->state(r->sink->ctx, r->space);
+	uint8_t vrfs = (uint8_t)(r->view.vrfs | (more ? state->vrfs : 0));
+
+	if (state->vrfs == vrfs)
+		return;
+	space_changed(state);
+	__atomic_store_n(&state->vrfs, vrfs, __ATOMIC_RELEASE);
+	space_changed(state);
+}
+
 static void marks_set(struct routes *r, uint8_t count)
 {
 	struct space_state *state = r->sink->state(r->sink->ctx, r->space);
@@ -183,6 +196,7 @@ static void finish_round(struct routes *r)
 {
 	if (marks_changed(r))
 		marks_set(r, r->view.fwmarks);
+	vrfs_set(r, false);
 	forget_round(r);
 	r->phase = PHASE_IDLE;
 	r->stats.computed++;
@@ -307,6 +321,7 @@ static void end_dump(struct routes *r)
 	}
 	if (marks_changed(r))
 		marks_set(r, FWMARKS_UNKNOWN);
+	vrfs_set(r, true);
 	/* so many that all of them together are no more questions than one big table is */
 	cells = r->view.set[0].n + r->view.set[1].n;
 	routes_ways_choose(&r->ways, &r->view, cells ? ROUTES_CELLS_MAX / cells + 1 : 1);
@@ -401,10 +416,19 @@ static int on_asker(sd_event_source *source, int fd, uint32_t revents, void *ctx
 	return 0;
 }
 
+static bool of_tc(uint16_t type)
+{
+	return (type >= RTM_NEWQDISC && type <= RTM_GETACTION) ||
+	       (type >= RTM_NEWCHAIN && type <= RTM_GETCHAIN);
+}
+
 static bool matters(struct routes *r, const struct nlmsghdr *h)
 {
 	const struct rtmsg *route = NLMSG_DATA(h);
 
+	if (of_tc(h->nlmsg_type)) /* of another device's queue as well: they change rarely */
+		return h->nlmsg_type <= RTM_DELQDISC &&
+		       r->sink->state(r->sink->ctx, r->space)->vrfs;
 	if (h->nlmsg_type == RTM_NEWNEIGH || h->nlmsg_type == RTM_DELNEIGH)
 		return routes_gateways_changed(&r->gateways, h);
 	if (h->nlmsg_type == RTM_NEWROUTE || h->nlmsg_type == RTM_DELROUTE)

@@ -16,8 +16,22 @@ struct reply {
 	unsigned __int128 dst, source;
 };
 
+static uint32_t vrf_of(const struct route_ask *a, uint32_t ifindex)
+{
+	const struct route_link *vrf = routes_view_vrf(a->view, ifindex);
+
+	return vrf ? vrf->ifindex : 0;
+}
+
+static bool bound_to_vrf(const struct route_ask *a)
+{
+	return a->oif && vrf_of(a, a->oif) == a->oif;
+}
+
 static void done(struct route_ask *a)
 {
+	if (bound_to_vrf(a))
+		a->found.vrf_flags |= VRF_BOUND;
 	*a->answer = a->found;
 	a->step = STEP_DONE;
 }
@@ -103,7 +117,8 @@ size_t route_ask_write(const struct route_ask *ask, uint32_t seq, void *buf)
 	cell_addr_to(ask->family, probe(ask), addr);
 	put_attr(h, RTA_DST, addr, size);
 	if (ask->step == STEP_DEVICE || ask->oif)
-		put_attr(h, RTA_OIF, ask->oif ? &ask->oif : &ask->device, sizeof(ask->oif));
+		put_attr(h, RTA_OIF, ask->step == STEP_DEVICE ? &ask->device : &ask->oif,
+			 sizeof(ask->oif));
 	if (ask->mark)
 		put_attr(h, RTA_MARK, &ask->mark, sizeof(ask->mark));
 	if (ask->step == STEP_FROM)
@@ -167,6 +182,28 @@ static bool refuses(int error)
 	       error == -EINVAL;
 }
 
+/*
+ * Which VRF device looks again, if any; and where a tunnel's source is routed: IPv4 has the routed
+ * device in the flow by then, IPv6 what the socket is bound to, but for a VRF device.
+ */
+static void set_vrf(struct route_ask *a, uint32_t oif)
+{
+	const struct route_link *vrf = routes_view_vrf(a->view, oif);
+
+	if (a->found.xfrmi && a->found.link && vrf_of(a, a->found.link))
+		a->found.vrf_flags |= VRF_LINK;
+	if (vrf && vrf->ifindex == oif)
+		a->found.vrf_flags |= VRF_AGAIN;
+	if (vrf && vrf->queue)
+		a->found.vrf_flags |= VRF_QUEUE;
+	if (vrf && !a->found.xfrmi)
+		a->found.link = vrf->ifindex;
+	if (a->family == AF_INET)
+		a->found.vrf = vrf ? vrf->ifindex : 0;
+	else if (!bound_to_vrf(a))
+		a->found.vrf = vrf_of(a, a->oif);
+}
+
 static void set_device(struct route_ask *a, uint32_t oif)
 {
 	const struct route_link *link = routes_view_link(a->view, oif);
@@ -177,6 +214,7 @@ static void set_device(struct route_ask *a, uint32_t oif)
 	a->found.xfrmi = link && link->xfrmi;
 	a->found.if_id = a->found.xfrmi ? link->if_id : 0;
 	a->found.link = a->found.xfrmi ? link->link : 0;
+	set_vrf(a, oif);
 }
 
 /* Another device is possible as well: it is not known which. */
@@ -184,7 +222,7 @@ static void unset_device(struct route_ask *a)
 {
 	a->found.oif = 0;
 	a->found.loopback = a->found.noxfrm = a->found.xfrmi = 0;
-	a->found.if_id = a->found.link = 0;
+	a->found.if_id = 0;
 }
 
 /*
@@ -209,11 +247,42 @@ static void source_known(struct route_ask *a)
 		finish(a);
 }
 
+/*
+ * Does routing leave the VRF of the socket's device? Then IPv6 takes a source of the VRF's, or as
+ * older kernels do of the route's device, and RTM_GETROUTE has always this
+ * (ip6_route_get_saddr()).
+ */
+static bool leaves_vrf(const struct route_ask *a, uint32_t oif)
+{
+	uint32_t vrf = a->oif ? vrf_of(a, a->oif) : 0;
+
+	return a->family == AF_INET6 && vrf && vrf_of(a, oif) != vrf;
+}
+
+/* Several next hops, or one that names its source: which route is it? */
+static void route_known(struct route_ask *a, const struct reply *r)
+{
+	bool six = a->family == AF_INET6;
+
+	a->table = r->table;
+	a->metric = r->metric;
+	if ((a->view->shared[six] || (six && a->view->named)) && r->type == RTN_UNICAST)
+		a->step = STEP_MATCH;
+	else
+		source_known(a);
+}
+
 static void take_plain(struct route_ask *a, const struct reply *r)
 {
 	bool six = a->family == AF_INET6;
 	unsigned int bits = six ? 128 : 32;
 
+	if (!r->error && leaves_vrf(a, r->oif)) {
+		set_device(a, r->oif);
+		a->found.vrf_flags |= VRF_LEFT;
+		route_known(a, r);
+		return;
+	}
 	if (refuses(r->error) || (six && !r->error && !r->has_source)) {
 		/* IPv6 then tries again with any source, which may be what a rule waits for. */
 		if (six && a->view->from[1]) {
@@ -229,6 +298,8 @@ static void take_plain(struct route_ask *a, const struct reply *r)
 		return;
 	}
 	set_device(a, r->oif);
+	if (r->type == RTN_LOCAL && a->found.vrf_flags & VRF_AGAIN)
+		a->found.vrf_flags |= VRF_OWN;
 	if (!six && r->type == RTN_LOCAL && r->source == a->cell->probe &&
 	    a->cell->prefix.len < bits) {
 		/* A local prefix: every destination is its own source (ip_route_output_key). */
@@ -241,12 +312,7 @@ static void take_plain(struct route_ask *a, const struct reply *r)
 		return;
 	}
 	cell_addr_to(a->family, r->source, a->found.saddr);
-	a->table = r->table;
-	a->metric = r->metric;
-	if ((a->view->shared[six] || (six && a->view->named)) && r->type == RTN_UNICAST)
-		a->step = STEP_MATCH;
-	else
-		source_known(a);
+	route_known(a, r);
 }
 
 /* Goes to the next device that has not been asked about; false: there is none. */
@@ -279,6 +345,17 @@ static bool hops_differ(const struct route_ask *a)
 			if (hops[j].oif == hops[i].oif)
 				return true;
 	}
+	return false;
+}
+
+/* To ask about one of its devices is to ask in that device's VRF: is it another one? */
+static bool hops_in_vrf(const struct route_ask *a)
+{
+	uint32_t vrf = bound_to_vrf(a) ? a->oif : 0;
+
+	for (size_t i = a->hop; i < a->hop_end; i++)
+		if (vrf_of(a, a->view->hops[a->family == AF_INET6][i].oif) != vrf)
+			return true;
 	return false;
 }
 
@@ -328,8 +405,11 @@ static void take_match(struct route_ask *a, const struct reply *r)
 		source_known(a);
 	} else if (!n || a->view->oif_rules || hops_differ(a)) {
 		finish_unknown(a);
-	} else if (a->oif) { /* the socket's device chooses among them */
+	} else if (a->oif && !bound_to_vrf(a) && !(a->found.vrf_flags & VRF_LEFT)) {
+		/* the socket's device chooses among them */
 		source_known(a);
+	} else if (hops_in_vrf(a)) {
+		finish_unknown(a);
 	} else {
 		a->step = STEP_DEVICE;
 		a->device = 0;
@@ -359,6 +439,10 @@ static void take_device(struct route_ask *a, const struct reply *r)
 static void take_source(struct route_ask *a, const struct reply *r)
 {
 	if (r->error) {
+		finish_unknown(a);
+		return;
+	}
+	if (vrf_of(a, r->oif) != vrf_of(a, a->found.oif)) {
 		finish_unknown(a);
 		return;
 	}

@@ -20,12 +20,14 @@
 /* Room for a burst of events, and for the answers to a batch, ~4.5 KiB each before trimming. */
 #define RECEIVE_BUFFER (4 << 20)
 
-/* What source selection and routing depend on. NEIGH: IPv6 passes over a gateway that has failed.
+/*
+ * What source selection and routing depend on. NEIGH: IPv6 passes over a gateway that has failed.
+ * TC: queues of VRF devices.
  */
 static const int groups[] = {
 	RTNLGRP_LINK,	      RTNLGRP_NEIGH,	    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
 	RTNLGRP_IPV4_RULE,    RTNLGRP_IPV6_IFADDR,  RTNLGRP_IPV6_ROUTE,	 RTNLGRP_IPV6_RULE,
-	RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_NEXTHOP,
+	RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_NEXTHOP,	 RTNLGRP_TC,
 };
 
 static const struct {

@@ -103,6 +103,23 @@ static void read_xfrmi(struct nlattr *info, struct route_link *link)
 	attr_u32(nla_find(nla_data(data), nla_len(data), IFLA_XFRM_LINK), &link->link);
 }
 
+/*
+ * A VRF device looks up again what its queue has held; without one it passes packets by
+ * (qdisc_tx_is_default()).
+ */
+static void read_vrf(struct nlattr **tb, struct route_link *link)
+{
+	struct nlattr *info = tb[IFLA_LINKINFO];
+	struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND) : NULL;
+	uint32_t queues = 1;
+
+	attr_u32(tb[IFLA_MASTER], &link->master);
+	link->vrf = kind && !nla_strcmp(kind, "vrf");
+	attr_u32(tb[IFLA_NUM_TX_QUEUES], &queues);
+	link->queue = link->vrf &&
+		      (queues > 1 || !tb[IFLA_QDISC] || nla_strcmp(tb[IFLA_QDISC], "noqueue"));
+}
+
 static int add_link(struct routes_view *view, const struct nlmsghdr *msg)
 {
 	const struct ifinfomsg *info = nlmsg_data(msg);
@@ -118,6 +135,8 @@ static int add_link(struct routes_view *view, const struct nlmsghdr *msg)
 	link->up = info->ifi_flags & IFF_UP;
 	read_xfrmi(tb[IFLA_LINKINFO], link);
 	view->xfrmi |= link->xfrmi;
+	read_vrf(tb, link);
+	view->vrfs |= (uint8_t)((link->vrf ? VRF_AGAIN : 0) | (link->queue ? VRF_QUEUE : 0));
 	link->noxfrm = read_noxfrm(tb[IFLA_AF_SPEC]);
 	return 0;
 }
@@ -415,6 +434,15 @@ const struct route_link *routes_view_link(const struct routes_view *view, uint32
 
 	HASH_FIND(hh, view->links, &ifindex, sizeof(ifindex), link);
 	return link;
+}
+
+const struct route_link *routes_view_vrf(const struct routes_view *view, uint32_t ifindex)
+{
+	const struct route_link *link = routes_view_link(view, ifindex);
+
+	if (link && !link->vrf)
+		link = link->master ? routes_view_link(view, link->master) : NULL;
+	return link && link->vrf ? link : NULL;
 }
 
 bool routes_view_local(const struct routes_view *view, unsigned __int128 addr)

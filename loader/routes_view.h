@@ -32,6 +32,9 @@ struct route_link {
 	bool xfrmi;	    /* an xfrm interface, of these two: */
 	uint32_t if_id;	    /* 0: of each packet's metadata */
 	uint32_t link;	    /* the device it sends on, 0: any */
+	bool vrf;	    /* a VRF device, … */
+	bool queue;	    /* … which looks up again what is sent in it: see VRF_QUEUE */
+	uint32_t master;    /* of which it is a port, 0: none */
 	bool noxfrm;	    /* its own disable_xfrm (IPv4), without conf/all's */
 	uint32_t primaries; /* IPv4 addresses that can be a source */
 	UT_hash_handle hh;
@@ -51,6 +54,7 @@ struct routes_view {
 	bool shared[2]; /* some routes have several next hops */
 	bool from[2];	/* rules or routes that compare the source address */
 	bool xfrmi;	/* there are xfrm interfaces */
+	uint8_t vrfs;	/* as in struct space_state */
 	bool named;	/* IPv6 routes that name their source */
 	bool oif_rules; /* rules that compare the device a socket is bound to */
 	/* what rules compare the mark with; more than there is room for: the count is
@@ -72,6 +76,8 @@ void routes_view_clear(struct routes_view *view);
 size_t routes_view_hops(const struct routes_view *view, bool six, const struct route_hop *like,
 			size_t *first);
 const struct route_link *routes_view_link(const struct routes_view *view, uint32_t ifindex);
+/* The VRF device that a device is, or is a port of; NULL: none. */
+const struct route_link *routes_view_vrf(const struct routes_view *view, uint32_t ifindex);
 /* Is this an IPv4 address of a device? Routes outlive the address that they name as their source.
  */
 bool routes_view_local(const struct routes_view *view, unsigned __int128 addr);

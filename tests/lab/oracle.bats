@@ -36,6 +36,9 @@ agreed() {
 	agreed clear clear 500
 	agreed deny blocked 100
 	agreed wait nothing 300
+	[[ $output =~ ([0-9]+)" cases of sockets in a VRF, "([0-9]+)" that its device" ]]
+	[ "${BASH_REMATCH[1]}" -ge 300 ]
+	[ "${BASH_REMATCH[2]}" -ge 100 ]
 }
 
 @test "and in 1000 cases of another seed: SAGATE_SEED, or one that once was the day's" {

@@ -25,7 +25,7 @@ struct addr draw_remote(struct rng *r, int family)
 	return world_remote(family, rng_below(r, n), &n);
 }
 
-static struct addr gateway(int family, int dev)
+struct addr draw_gateway(int family, int dev)
 {
 	if (family == AF_INET)
 		return addr_of(family, dev == DEV_LAN0 ? "192.0.2.10" : "192.0.2.140");
@@ -36,7 +36,7 @@ static const int lengths4[] = {0, 8, 24, 25, 26, 28, 31, 32, 32};
 static const int lengths6[] = {0, 32, 48, 49, 64, 127, 128, 128};
 static const uint32_t tables[] = {RT_TABLE_MAIN, RT_TABLE_MAIN, RT_TABLE_MAIN, 220, 100, 101, 102};
 
-static void draw_route(struct route *t, struct rng *r, int family, int len)
+void draw_route(struct route *t, struct rng *r, int family, int len)
 {
 	int dev = rng_percent(r, 50) ? DEV_LAN0 : DEV_LAN1, any;
 
@@ -50,12 +50,12 @@ static void draw_route(struct route *t, struct rng *r, int family, int len)
 	}
 	t->dev = dev;
 	if (rng_percent(r, 70))
-		t->gw = gateway(family, dev);
+		t->gw = draw_gateway(family, dev);
 	if (rng_percent(r, 40))
 		t->prefsrc = draw_local(r, family, &any);
 	if (!addr_zero(&t->gw) && rng_percent(r, 12)) {
 		t->dev2 = rng_percent(r, 70) ? DEV_LAN0 + DEV_LAN1 - dev : dev;
-		t->gw2 = gateway(family, t->dev2);
+		t->gw2 = draw_gateway(family, t->dev2);
 		if (t->dev2 == dev)
 			t->gw2.b[addr_size(family) - 1]++;
 	}
@@ -152,7 +152,7 @@ void draw_routes(struct world *w, struct rng *r)
 		draw_route(t, r, family, 0);
 		t->table = RT_TABLE_MAIN;
 		t->metric = 0;
-		t->gw = gateway(family, t->dev);
+		t->gw = draw_gateway(family, t->dev);
 		w->routes++;
 	}
 	for (int i = 0; i < n; i++) {

@@ -10,6 +10,9 @@ int draw_family(struct rng *r);
 struct addr draw_local(struct rng *r, int family, int *dev);
 struct addr draw_remote(struct rng *r, int family);
 
+/* A host on a device's link that is nobody. */
+struct addr draw_gateway(int family, int dev);
+void draw_route(struct route *t, struct rng *r, int family, int len);
 void draw_routes(struct world *w, struct rng *r);
 void draw_policies(struct world *w, struct rng *r);
 void draw_sas(struct world *w, struct rng *r); /* after the policies */

@@ -9,6 +9,7 @@
 #include "draw.h"
 #include "flow.h"
 #include "say.h"
+#include "vrf.h"
 
 static const char *const way_names[WAY_COUNT] = {"udp-send", "udp-connect", "tcp", "ping", "raw"};
 
@@ -112,6 +113,7 @@ void flow_draw(struct call *c, const struct world *w, uint64_t seed, uint64_t nu
 			c->dev = DEV_NONE;
 	}
 	c->mapped = c->family == AF_INET && (c->way <= WAY_TCP) && rng_percent(&r, 20);
+	vrf_draw_flow(c, w, seed, number);
 }
 
 static socklen_t name_of(struct sockaddr_storage *to, const struct call *c, const struct addr *a,

@@ -9,6 +9,8 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -17,7 +19,7 @@
 
 #define UNDO_MAX 256
 
-static const char *const names[DEV_COUNT] = {"", "lan0", "lan1", "lo", "xfrm0", "xfrm1"};
+static const char *const names[DEV_COUNT] = {"", "lan0", "lan1", "lo", "xfrm0", "xfrm1", "vrf0"};
 static int ifindex[DEV_COUNT];
 static int ns_peer, route_fd, xfrm_fd;
 static struct nl_msg undo[UNDO_MAX];
@@ -106,12 +108,31 @@ static void set_up(int fd, const char *name, unsigned int flags)
 	must(nl_ask(fd, &m), name);
 }
 
-static void fixed_address(int dev, const char *text, int len)
-{
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	struct addr a = addr_of(family, text);
+static const struct {
+	int dev;
+	const char *text;
+	int len;
+} fixed[] = {
+	{DEV_LAN0, "192.0.2.1", 25},	{DEV_LAN0, "192.0.2.2", 25},
+	{DEV_LAN1, "192.0.2.129", 25},	{DEV_LO, "198.51.100.1", 32},
+	{DEV_LO, "192.0.2.253", 32},	{DEV_LAN0, "2001:db8::1", 64},
+	{DEV_LAN0, "2001:db8::2", 64},	{DEV_LAN1, "2001:db8:1::1", 64},
+	{DEV_LO, "2001:db8:f::1", 128},
+};
 
-	must(host_address(dev, family, &a, len), text);
+void host_restore(int dev)
+{
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		int family = strchr(fixed[i].text, ':') ? AF_INET6 : AF_INET, err;
+		struct addr a = addr_of(family, fixed[i].text);
+
+		if (fixed[i].dev != dev)
+			continue;
+		err = host_address(dev, family, &a, fixed[i].len);
+		if (err != -EEXIST)
+			must(err, fixed[i].text);
+	}
+	undo_count = 0;
 }
 
 static void set_sysctls(void)
@@ -124,20 +145,6 @@ static void set_sysctls(void)
 	sysctl_set("ipv6/conf/default/router_solicitations", "0");
 	sysctl_set("ipv6/conf/default/accept_dad", "0");
 	sysctl_set("ipv6/conf/default/addr_gen_mode", "1"); /* no link-local address */
-}
-
-static void set_addresses(void)
-{
-	fixed_address(DEV_LAN0, "192.0.2.1", 25);
-	fixed_address(DEV_LAN0, "192.0.2.2", 25);
-	fixed_address(DEV_LAN1, "192.0.2.129", 25);
-	fixed_address(DEV_LO, "198.51.100.1", 32);
-	fixed_address(DEV_LO, "192.0.2.253", 32);
-	fixed_address(DEV_LAN0, "2001:db8::1", 64);
-	fixed_address(DEV_LAN0, "2001:db8::2", 64);
-	fixed_address(DEV_LAN1, "2001:db8:1::1", 64);
-	fixed_address(DEV_LO, "2001:db8:f::1", 128);
-	undo_count = 0;
 }
 
 void host_up(void)
@@ -180,7 +187,8 @@ void host_up(void)
 	if (setns(ns_a, CLONE_NEWNET))
 		die("setns: %s", strerror(errno));
 	close(ns_a);
-	set_addresses();
+	for (int dev = DEV_LAN0; dev <= DEV_LO; dev++)
+		host_restore(dev);
 }
 
 int host_netns_peer(void)
@@ -196,6 +204,41 @@ int host_xfrm_fd(void)
 bool host_has_xfrmi(void)
 {
 	return ifindex[DEV_XFRM1];
+}
+
+int host_route_fd(void)
+{
+	return route_fd;
+}
+
+/* A veth that was taken down and up again is not ready at once. */
+static bool runs(int dev)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = {0};
+	bool yes;
+
+	strcpy(req.ifr_name, names[dev]);
+	yes = !ioctl(fd, SIOCGIFFLAGS, &req) && req.ifr_flags & IFF_RUNNING;
+	close(fd);
+	return yes;
+}
+
+void host_refresh(int dev)
+{
+	struct timespec pause = {.tv_nsec = 1000000};
+
+	ifindex[dev] = (int)if_nametoindex(names[dev]);
+	for (int i = 0; ifindex[dev] && !runs(dev); i++) {
+		if (i == 10000)
+			die("%s does not run", names[dev]);
+		nanosleep(&pause, NULL);
+	}
+}
+
+void host_set_up(int dev)
+{
+	set_up(route_fd, names[dev], IFF_NOARP);
 }
 
 int host_ifindex(int dev)
@@ -341,7 +384,10 @@ int host_rule(const struct rule *r)
 		nl_put(&m, FRA_SPORT_RANGE, &sports, sizeof(sports));
 	if (r->dport)
 		nl_put(&m, FRA_DPORT_RANGE, &dports, sizeof(dports));
-	nl_put_u32(&m, FRA_TABLE, r->table);
+	if (r->l3mdev)
+		nl_put(&m, FRA_L3MDEV, &(uint8_t){1}, 1);
+	else
+		nl_put_u32(&m, FRA_TABLE, r->table);
 	nl_put_u32(&m, FRA_PRIORITY, r->prio);
 	return apply(&m, RTM_DELRULE);
 }

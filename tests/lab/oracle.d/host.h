@@ -15,7 +15,7 @@
 
 #include "addr.h"
 
-enum { DEV_NONE, DEV_LAN0, DEV_LAN1, DEV_LO, DEV_XFRM0, DEV_XFRM1, DEV_COUNT };
+enum { DEV_NONE, DEV_LAN0, DEV_LAN1, DEV_LO, DEV_XFRM0, DEV_XFRM1, DEV_VRF0, DEV_COUNT };
 
 #define XFRM0_IF_ID 7
 #define XFRM1_IF_ID 8
@@ -43,6 +43,7 @@ struct rule {
 	uint8_t tos, proto;
 	uint16_t sport, dport;
 	bool uid, root;
+	bool l3mdev; /* its table is that of the flow's VRF */
 	uint32_t table, prio;
 };
 
@@ -52,6 +53,13 @@ int host_xfrm_fd(void); /* in a */
 int host_ifindex(int dev);
 const char *host_dev(int dev);
 bool host_has_xfrmi(void);
+int host_route_fd(void); /* in a */
+/* A device that came or went: its index is looked up again. Then waits until it runs, if it is. */
+void host_refresh(int dev);
+/* Brings a device up. */
+void host_set_up(int dev);
+/* The addresses that lan0 and lan1 have always, those that they still have excepted. */
+void host_restore(int dev);
 
 /* Each is remembered and taken back by host_undo(). Returns 0 or the kernel's -errno. */
 int host_route(const struct route *r);

@@ -5,6 +5,7 @@
 
 #include "json_util.h"
 #include "judge.h"
+#include "vrf.h"
 
 const char *const did_names[DID_COUNT] = {"protected", "clear", "blocked", "refused", "nothing"};
 const char *const said_names[SAID_COUNT] = {"unknown", "wait", "deny", "clear", "protected"};
@@ -50,7 +51,7 @@ enum did judge_did(const struct call *c, const struct outcome *o)
 enum said judge_said(const json_t *answer)
 {
 	static const char *const unknown[] = {"source-unknown", "template-limit", "policy-tie",
-					      "sport-unknown", "sa-any-source"};
+					      "sport-unknown",	"sa-any-source",  "vrf-lookup"};
 	const char *verdict = json_get_text(answer, "verdict");
 	const char *reason = json_get_text(answer, "reason");
 
@@ -189,6 +190,18 @@ static bool only_compresses(const json_t *answer)
 	return true;
 }
 
+/* Is it not the last template whose SA is missing? */
+static bool misses_inner(const json_t *answer)
+{
+	const json_t *list = json_get_array(json_object_get(answer, "policy"), "templates");
+	size_t n = json_array_size(list);
+
+	for (size_t i = 0; i + 1 < n; i++)
+		if (json_is_string(json_object_get(json_array_get(list, i), "missing")))
+			return true;
+	return false;
+}
+
 /*
  * xfrm_state_find() looks a second time where SAs without a source are hashed, and there compares
  * the destination alone: an SA with another source is taken when its hash happens to be the same.
@@ -198,15 +211,20 @@ static bool taken_by_hash(const struct world *w, const json_t *answer, const str
 {
 	const char *reason = json_get_text(answer, "reason");
 	const struct sa *sa = NULL;
+	bool other = false; /* than the packet's source */
 
-	/* what IPComp was put on is not to be seen */
-	if (!strcmp(reason, "sa-source") && only_compresses(answer))
+	/* what IPComp was put on is not to be seen, nor what another SA is put around */
+	if (!strcmp(reason, "sa-source") && (only_compresses(answer) || misses_inner(answer)))
 		return true;
-	for (int i = 0; i < o->count && !sa; i++)
+	for (int i = 0; i < o->count && !sa; i++) {
 		sa = world_sa(w, o->seen[i].spi);
+		other |= sa && !addr_is(&sa->src, &o->seen[i].src);
+	}
 	if (!sa || addr_zero(&sa->src))
 		return false;
-	return !strcmp(reason, "sa-source") || !strcmp(reason, "policy-optional");
+	/* one with the flow's own source may have come further */
+	return !strcmp(reason, "sa-source") || !strcmp(reason, "policy-optional") ||
+	       (other && !strncmp(reason, "sa-", 3));
 }
 
 /*
@@ -275,17 +293,26 @@ static bool compressed(const struct world *w, const json_t *answer, const struct
 	       alike(world_sa(w, (uint32_t)last), world_sa(w, o->seen[0].spi));
 }
 
-static const char *judge_clear(const struct world *w, const json_t *answer, const struct outcome *o)
+/* What explain names is the first look's, and the VRF device may send it elsewhere. */
+static bool vrf_sends_on(const struct world *w, const json_t *answer)
+{
+	return w->vrf.queue || (w->vrf.leaking && says_device(answer, DEV_VRF0));
+}
+
+static const char *judge_clear(const struct world *w, const struct call *c, const json_t *answer,
+			       const struct outcome *o)
 {
 	for (int i = 0; i < o->count; i++) {
 		const struct seen *s = &o->seen[i];
 
+		/* behind what a host sends to itself come its answers */
 		if (s->proto == IPPROTO_IPIP || s->proto == IPPROTO_IPV6 ||
-		    s->proto == IPPROTO_COMP)
+		    s->proto == IPPROTO_COMP || !addr_is(&s->dst, &c->dst))
 			continue;
 		if (!says_address(answer, s->family, &s->src))
 			return "the packet has another source address than explain says";
-		if (!w->xfrmi && s->dev != DEV_LO && !says_device(answer, s->dev))
+		if (!w->xfrmi && s->dev != DEV_LO && s->dev != DEV_VRF0 &&
+		    !says_device(answer, s->dev) && !vrf_sends_on(w, answer))
 			return "the packet left by another device than explain says";
 	}
 	return NULL;
@@ -394,6 +421,10 @@ static bool unknowable(const struct world *w, const struct call *c, const json_t
 		return true;
 	if (!strcmp(reason, "sport-unknown"))
 		return sport_unknown(w, c);
+	if (!strcmp(reason, "vrf-lookup") && vrf_looks_again(w, c))
+		return true;
+	if (vrf_leaks(w, c))
+		return true;
 	if (tunnel_source_unknown(w, c) || route_unknown(w, c))
 		return true;
 	for (int i = 0; i < w->rules; i++)
@@ -455,11 +486,12 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 		return did == DID_PROTECT ? judge_protected(w, c, answer, o)
 					  : "the kernel did not protect it";
 	case SAID_CLEAR:
-		return did == DID_CLEAR ? judge_clear(w, answer, o)
+		return did == DID_CLEAR ? judge_clear(w, c, answer, o)
 					: "the kernel did not send in clear";
 	case SAID_DENY:
-		/* an xfrm interface drops, and the caller is not told */
-		return did == DID_BLOCK || (did == DID_NOTHING && w->xfrmi)
+		/* an xfrm interface or a VRF device drops, and the caller is not told */
+		return did == DID_BLOCK ||
+				       (did == DID_NOTHING && (w->xfrmi || vrf_looks_again(w, c)))
 			       ? NULL
 			       : "the kernel did not block it";
 	case SAID_WAIT: /* a requirement may yet be met, whatever the kernel's default is */

@@ -14,6 +14,7 @@
 #include "json_util.h"
 #include "judge.h"
 #include "say.h"
+#include "vrf.h"
 #include "wire.h"
 
 #define FLOWS_PER_WORLD 40
@@ -29,6 +30,7 @@ struct options {
 
 struct tally {
 	unsigned long done, unbound, failed, refused_objects;
+	unsigned long in_vrf, looked_again; /* of the sockets in a VRF, of what its device sees */
 	unsigned long of[SAID_COUNT][DID_COUNT];
 };
 
@@ -66,6 +68,19 @@ static void show(const struct options *o, const struct world *w, const struct ca
 	free(text);
 }
 
+/* What the host sent to itself: within a VRF, what comes on lo is an answer. */
+static int take_own(const struct world *w, const struct call *c, struct seen *out)
+{
+	struct seen on_lo, on_vrf;
+	bool in_vrf = vrf_own(&w->vrf, c->family, &c->dst);
+	int lo = wire_take_own(&on_lo), vrf = vrf_take_own(&w->vrf, &on_vrf);
+
+	if (in_vrf ? !vrf : !lo || !world_own(&c->dst))
+		return 0;
+	*out = in_vrf ? on_vrf : on_lo;
+	return 1;
+}
+
 static void run_case(const struct options *o, const struct world *w, unsigned long number,
 		     struct tally *t)
 {
@@ -80,14 +95,15 @@ static void run_case(const struct options *o, const struct world *w, unsigned lo
 	out.err = flow_send(&c);
 	out.errors = host_unreachables() - out.errors;
 	out.count = wire_take(out.seen, SEEN_MAX - 1);
-	if (wire_take_own(&out.seen[out.count]) && world_own(&c.dst))
-		out.count++;
+	out.count += take_own(w, &c, &out.seen[out.count]);
 	if (out.err < 0) {
 		t->unbound++;
 		json_decref(answer);
 		return;
 	}
 	t->done++;
+	t->in_vrf += vrf_has(&w->vrf, c.dev);
+	t->looked_again += vrf_looks_again(w, &c);
 	t->of[judge_said(answer)][judge_did(&c, &out)]++;
 	wrong = judge(w, &c, answer, &out);
 	if (o->plant && number % 997 == 5 && !wrong)
@@ -113,6 +129,7 @@ static void run(const struct options *o, struct tally *t)
 			t->refused_objects += (unsigned long)w.refused;
 			wire_take((struct seen[SEEN_MAX]){{0}}, SEEN_MAX);
 			wire_take_own(&(struct seen){0});
+			vrf_take_own(&w.vrf, &(struct seen){0});
 		}
 		run_case(o, &w, i, t);
 	}
@@ -132,6 +149,8 @@ static void print_tally(const struct options *o, const struct tally *t, double s
 	}
 	printf("%lu objects the kernel does not take; %lu sockets that could not be bound so\n",
 	       t->refused_objects, t->unbound);
+	printf("%lu cases of sockets in a VRF, %lu that its device may look up again\n", t->in_vrf,
+	       t->looked_again);
 	printf("seed %llu: %lu cases, %lu differ, %.1f s\n", (unsigned long long)o->seed, t->done,
 	       t->failed, seconds);
 }

@@ -101,8 +101,7 @@ static void look_inside(const uint8_t *p, size_t n, struct seen *out)
 	out->spi = spi_of(proto, p + head, n - head);
 }
 
-/* 1: an IP packet of which *out tells; 0: none that counts. */
-static int read_packet(const uint8_t *p, size_t n, struct seen *out)
+int wire_read(const uint8_t *p, size_t n, struct seen *out)
 {
 	if (n >= 20 && p[0] >> 4 == 4) {
 		size_t head = (size_t)(p[0] & 15) * 4;
@@ -148,7 +147,7 @@ int wire_take_own(struct seen *out)
 		if (from.sll_pkttype == PACKET_OUTGOING || count)
 			continue;
 		*out = (struct seen){.dev = DEV_LO};
-		count = read_packet(buf, (size_t)n, out);
+		count = wire_read(buf, (size_t)n, out);
 	}
 }
 
@@ -181,7 +180,7 @@ int wire_take(struct seen *out, int max)
 		}
 		if (count < max) {
 			out[count] = (struct seen){.dev = dev_of(from.sll_ifindex)};
-			count += read_packet(buf, (size_t)n, &out[count]);
+			count += wire_read(buf, (size_t)n, &out[count]);
 		}
 	}
 }

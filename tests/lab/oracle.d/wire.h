@@ -22,6 +22,9 @@ void wire_open(void);
  */
 int wire_take(struct seen *out, int max);
 
+/* What a packet tells: 1 and *out, or 0: none that counts. */
+int wire_read(const uint8_t *p, size_t n, struct seen *out);
+
 /* The first IP packet that this host sent to itself since it was called last: 1, or 0. */
 int wire_take_own(struct seen *out);
 

@@ -4,6 +4,7 @@
 
 #include "draw.h"
 #include "say.h"
+#include "vrf.h"
 #include "world.h"
 
 static const char *const remote4[] = {
@@ -42,8 +43,17 @@ struct addr world_local(int family, unsigned int i, unsigned int *n, int *dev)
 	return addr_of(family, family == AF_INET ? local4[i % *n].text : local6[i % *n].text);
 }
 
+struct addr world_vrf_address(int family)
+{
+	return addr_of(family, family == AF_INET ? "198.51.100.2" : "2001:db8:f::2");
+}
+
 bool world_own(const struct addr *a)
 {
+	struct addr vrf4 = world_vrf_address(AF_INET), vrf6 = world_vrf_address(AF_INET6);
+
+	if (addr_is(a, &vrf4) || addr_is(a, &vrf6))
+		return true;
 	for (unsigned int i = 0; i < COUNT(local4); i++) {
 		struct addr x = addr_of(AF_INET, local4[i].text),
 			    y = addr_of(AF_INET6, local6[i].text);
@@ -83,6 +93,7 @@ void world_draw(struct world *w, uint64_t seed, uint64_t number)
 	draw_routes(w, &r);
 	draw_policies(w, &r);
 	draw_sas(w, &r);
+	vrf_draw(w, seed);
 }
 
 /* Keeps those of a list that the kernel takes. */
@@ -102,6 +113,8 @@ void world_install(struct world *w)
 {
 	xfrm_flush();
 	host_undo();
+	vrf_down();
+	vrf_up(&w->vrf);
 	if (xfrm_default(w->default_block))
 		die("the kernel takes no default policy");
 	INSTALL(w->route, w->routes, host_route(&w->route[i]));
@@ -166,7 +179,10 @@ static void print_rule(FILE *out, const struct rule *r)
 		fprintf(out, " sport %u", r->sport);
 	if (r->dport)
 		fprintf(out, " dport %u", r->dport);
-	fprintf(out, " lookup %u\n", r->table);
+	if (r->l3mdev)
+		fprintf(out, " l3mdev\n");
+	else
+		fprintf(out, " lookup %u\n", r->table);
 }
 
 void world_print(FILE *out, const struct world *w)
@@ -179,6 +195,7 @@ void world_print(FILE *out, const struct world *w)
 		fprintf(out, "require to %s/%d proto %u port %u\n",
 			addr_text(w->require[i].family, &w->require[i].to, a), w->require[i].len,
 			w->require[i].proto, w->require[i].port);
+	vrf_print(out, &w->vrf);
 	for (int i = 0; i < w->rules; i++)
 		print_rule(out, &w->rule[i]);
 	for (int i = 0; i < w->routes; i++)

@@ -12,12 +12,21 @@
 
 #define POLICIES_MAX 24
 #define SAS_MAX	     96
-#define ROUTES_MAX   16
-#define RULES_MAX    6
+#define ROUTES_MAX   28
+#define RULES_MAX    12
 
 #define REQUIRES 3 /* of a seed, in all of its worlds */
 
+struct vrf {
+	bool here;
+	bool ports[DEV_LAN1 + 1]; /* of DEV_LAN0, DEV_LAN1 */
+	bool queue;
+	bool no_rule; /* the kernel's own l3mdev rule is taken away */
+	int leaking;  /* routes of another table that lead into its device */
+};
+
 struct world {
+	struct vrf vrf;
 	struct require require[REQUIRES];
 	uint64_t number;
 	bool default_block;
@@ -42,6 +51,8 @@ const struct sa *world_sa(const struct world *w, uint32_t spi);
 /* Addresses that flows go to and come from; index 0 … n - 1. */
 struct addr world_remote(int family, unsigned int i, unsigned int *n);
 struct addr world_local(int family, unsigned int i, unsigned int *n, int *dev);
+
+struct addr world_vrf_address(int family);
 
 /* Is it one of those that flows come from? */
 bool world_own(const struct addr *a);

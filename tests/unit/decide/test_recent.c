@@ -302,6 +302,36 @@ static void it_ends_with_the_sas_hard_lifetime(void **unused)
 	assert_int_equal(call(), EAGAIN);
 }
 
+/* Bound to one device while another counts, as in a VRF: it is remembered as the hook gave it. */
+static void a_socket_bound_to_another_device_than_counts_is_found_again(void **unused)
+{
+	struct route_plens_key lens_key = {.space = world.slot, .oif = 1, .family = AF_INET};
+	struct route_key key = {.space = world.slot, .oif = 1, .family = AF_INET};
+	struct route_plens lens = {.count = 1};
+	struct route_value value = {.oif = 77};
+	struct sockaddr_storage to;
+	socklen_t len = world_dest(&world, 0, &to);
+	unsigned int before = turns(), first = 0;
+
+	(void)unused;
+	inet_pton(AF_INET, "192.0.2.1", value.saddr);
+	world.sink.put(world.sink.ctx, world.slot, MAP_ROUTES, &key, &value);
+	world.sink.put(world.sink.ctx, world.slot, MAP_ROUTE_PLENS, &lens_key, &lens);
+	space_changed(state());
+	for (int i = 0; i < 2; i++) {
+		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2), 0);
+		/* what routing says to it is all the same */
+		if (connect(sock, (struct sockaddr *)&to, len))
+			assert_int_not_equal(errno, EAGAIN);
+		close(sock);
+		if (!i)
+			first = turns();
+	}
+	assert_int_not_equal(first, before);
+	assert_int_equal(turns(), first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +347,7 @@ int main(void)
 		T(it_ends_when_the_daemon_is_silent),
 		T(it_lasts_while_the_daemon_beats),
 		T(it_ends_with_the_sas_hard_lifetime),
+		T(a_socket_bound_to_another_device_than_counts_is_found_again),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
