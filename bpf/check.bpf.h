@@ -104,7 +104,8 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 	/* it has a source, and what it is compared with is not known: see route_tmpl() */
 	if (reason == REASON_SA_SOURCE && t->saddr[3] == ~0U)
 		return REASON_SOURCE_UNKNOWN;
-	if (reason == REASON_SPORT_UNKNOWN || reason == REASON_SA_ANY_SOURCE)
+	if (reason == REASON_SPORT_UNKNOWN || reason == REASON_SA_ANY_SOURCE ||
+	    reason == REASON_SA_DIRECTION)
 		return reason;
 	if (t->optional)
 		return REASON_POLICY_OPTIONAL;

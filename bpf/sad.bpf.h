@@ -68,6 +68,12 @@ static __always_inline __u8 sad_check(const struct sad_value *sa, const struct s
 	if (sa->sel_family && sa->sel_sport_mask && w->no_sport)
 		return REASON_SPORT_UNKNOWN;
 	/*
+	 * xfrm_state_find() takes it, and xfrm_tmpl_resolve_one() then refuses: where the template
+	 * must have one that is no worse than none.
+	 */
+	if (sa->dir_in)
+		return w->tmpl->optional ? REASON_SA_DIRECTION : REASON_NO_SA;
+	/*
 	 * xfrm_state_find() looks for an SA without a source only when none with that source is
 	 * being made, of which no message tells. Where the template must have one, the packet is
 	 * dropped meanwhile; an optional one would let it out in clear.

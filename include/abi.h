@@ -246,8 +246,9 @@ struct sad_value {
 	__u8 sel_family; /* 0: the selector is not compared */
 	__u8 sel_proto;
 	__u8 sel_src_len, sel_dst_len;
-	__u8 slots; /* valid in slot 0: how many there are */
-	__u8 pad[11];
+	__u8 slots;  /* valid in slot 0: how many there are */
+	__u8 dir_in; /* 1: it lets in only; the kernel may choose it all the same, and refuses */
+	__u8 pad[10];
 };
 
 /*

@@ -63,7 +63,9 @@
 	X(SA_ANY_SOURCE, WAIT, "sa-any-source",                                                    \
 	  "an optional template, and an SA without a source: one being made may hide it")          \
 	X(VRF_LOOKUP, WAIT, "vrf-lookup",                                                          \
-	  "the VRF device looks the packet up again, and it is not known or not let through")
+	  "the VRF device looks the packet up again, and it is not known or not let through")      \
+	X(SA_DIRECTION, WAIT, "sa-direction",                                                      \
+	  "an optional template, and an SA with dir in that it would take: the kernel refuses")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \

@@ -9,8 +9,8 @@ bool sad_usable(const struct sa_info *sa)
 {
 	const int max = sa->sel.family == AF_INET ? 32 : 128;
 
-	return sa->spi && !(sa->flags & XFRM_STATE_WILDRECV) && sa->dir != SAGATE_SA_DIR_IN &&
-	       sa->pcpu == SAGATE_PCPU_ANY && !sa->exhausted &&
+	return sa->spi && !(sa->flags & XFRM_STATE_WILDRECV) && sa->pcpu == SAGATE_PCPU_ANY &&
+	       !sa->exhausted &&
 	       /* Kernels before 6.12 let them in with a selector that has no family. */
 	       (!sa->sel.family || (sa->sel.src_len <= max && sa->sel.dst_len <= max));
 }

@@ -29,6 +29,7 @@ static void make_value(const struct sad_entry *e, unsigned int slot, unsigned in
 	v->sel_src_len = sa->sel.src_len;
 	v->sel_dst_len = sa->sel.dst_len;
 	v->slots = slot ? 0 : (__u8)slots;
+	v->dir_in = sa->dir == SAGATE_SA_DIR_IN;
 }
 
 static int slot_write(struct sad_group *g, const struct sad_entry *e, unsigned int slot,
@@ -81,6 +82,8 @@ static void group_break(struct sad_group *g)
 /* Whether `a` is worth a slot more than `b`. */
 static bool outlives(const struct sad_entry *a, const struct sad_entry *b)
 {
+	if ((a->sa.dir == SAGATE_SA_DIR_IN) != (b->sa.dir == SAGATE_SA_DIR_IN))
+		return b->sa.dir == SAGATE_SA_DIR_IN;
 	return b->deadline && (!a->deadline || a->deadline > b->deadline);
 }
 

@@ -47,7 +47,8 @@ static void sa_read(void *ctx, const struct nlmsghdr *msg)
 	copy_attr(msg, size, XFRMA_IF_ID, &sa->if_id, sizeof(sa->if_id));
 	copy_attr(msg, size, ATTR_SA_DIR, &dir, sizeof(dir));
 	copy_attr(msg, size, ATTR_SA_PCPU, &pcpu, sizeof(pcpu));
-	sa->usable = !(sa->info.flags & XFRM_STATE_WILDRECV) && dir != 1 && pcpu == ~0U;
+	sa->usable = !(sa->info.flags & XFRM_STATE_WILDRECV) && pcpu == ~0U;
+	sa->dir_in = dir == 1;
 	strings_add(&k->shown_sas, kernel_sa_json(sa, msg));
 	k->sas++;
 }

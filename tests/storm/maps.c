@@ -199,6 +199,7 @@ static void sa_expect(const struct maps *m, const struct kernel_sa *sa, struct s
 	want->value.sel_proto = i->sel.proto;
 	want->value.sel_src_len = i->sel.prefixlen_s;
 	want->value.sel_dst_len = i->sel.prefixlen_d;
+	want->value.dir_in = sa->dir_in;
 }
 
 static bool same_key(const struct sad_key *a, const struct sad_key *b)

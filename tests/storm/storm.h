@@ -95,7 +95,8 @@ struct kernel_sa {
 	struct xfrm_usersa_info info;
 	struct xfrm_mark mark;
 	uint32_t if_id;
-	bool usable; /* by a flow going out */
+	bool usable; /* a flow going out may be given it */
+	bool dir_in;
 };
 
 struct kernel_policy {

@@ -5,6 +5,7 @@
 
 #include "json_util.h"
 #include "judge.h"
+#include "judge_unknown.h"
 #include "vrf.h"
 
 const char *const did_names[DID_COUNT] = {"protected", "clear", "blocked", "refused", "nothing"};
@@ -128,27 +129,6 @@ static bool names_spi(const struct world *w, const struct call *c, const json_t 
 	return c->family == AF_INET6 && of_sub && of_main ? found : last;
 }
 
-static bool prefix_has(const struct addr *prefix, int len, const struct addr *a)
-{
-	struct addr x = addr_masked(*prefix, len), y = addr_masked(*a, len);
-
-	return addr_is(&x, &y);
-}
-
-/* May this policy match the call? What only routing knows of it is taken to fit. */
-static bool may_match(const struct policy *p, const struct call *c)
-{
-	const struct sel *s = &p->sel;
-	bool icmp = c->way == WAY_PING;
-	uint16_t sport = icmp ? (c->family == AF_INET ? 8 : 128) : c->sport;
-
-	return s->family == c->family && !((c->mark ^ p->mark) & p->mask) &&
-	       prefix_has(&s->dst, s->dst_len, &c->dst) &&
-	       (addr_zero(&c->src) || prefix_has(&s->src, s->src_len, &c->src)) &&
-	       (!s->proto || s->proto == c->proto) && !((s->dport ^ c->dport) & s->dport_mask) &&
-	       !((s->sport ^ sport) & s->sport_mask);
-}
-
 static bool whole(const struct sel *s)
 {
 	return s->src_len == addr_bits(s->family) && s->dst_len == addr_bits(s->family);
@@ -165,7 +145,8 @@ static bool tied(const struct world *w, const struct call *c)
 			const struct policy *p = &w->policy[i], *q = &w->policy[j];
 
 			if (p->prio == q->prio && p->sub == q->sub && p->if_id == q->if_id &&
-			    whole(&p->sel) != whole(&q->sel) && may_match(p, c) && may_match(q, c))
+			    whole(&p->sel) != whole(&q->sel) && judge_may_match(p, c) &&
+			    judge_may_match(q, c))
 				return true;
 		}
 	return false;
@@ -225,6 +206,19 @@ static bool taken_by_hash(const struct world *w, const json_t *answer, const str
 	/* one with the flow's own source may have come further */
 	return !strcmp(reason, "sa-source") || !strcmp(reason, "policy-optional") ||
 	       (other && !strncmp(reason, "sa-", 3));
+}
+
+/* The same of one with `dir in`, for an optional template: it is taken, and then it is refused. */
+static bool refused_by_hash(const struct world *w, const struct call *c, const json_t *answer,
+			    const struct outcome *o)
+{
+	if (o->err != EINVAL || strcmp(json_get_text(answer, "reason"), "policy-optional"))
+		return false;
+	for (int i = 0; i < w->sas; i++)
+		if (w->sa[i].dir == SA_DIR_IN && addr_is(&w->sa[i].dst, &c->dst) &&
+		    !addr_zero(&w->sa[i].src))
+			return true;
+	return false;
 }
 
 /*
@@ -328,69 +322,6 @@ static const char *judge_protected(const struct world *w, const struct call *c,
 }
 
 /*
- * An IPv6 tunnel whose template has no source gets one from ipv6_dev_get_saddr(), whatever source
- * the route to its far end names; rtnetlink tells that of the route.
- */
-static bool tunnel_source_unknown(const struct world *w, const struct call *c)
-{
-	bool named = false;
-
-	for (int i = 0; i < w->routes; i++)
-		named |= w->route[i].family == AF_INET6 && !addr_zero(&w->route[i].prefsrc);
-	for (int i = 0; named && i < w->policies; i++)
-		for (int j = 0; j < w->policy[i].tmpls; j++) {
-			const struct tmpl *t = &w->policy[i].tmpl[j];
-
-			if (t->family == AF_INET6 && !addr_zero(&t->dst) && addr_zero(&t->src) &&
-			    may_match(&w->policy[i], c))
-				return true;
-		}
-	return false;
-}
-
-/* A selector that compares a source port, and a socket that the kernel gives one only later. */
-static bool awaits_sport(const struct call *c)
-{
-	return !c->sport && c->way <= WAY_TCP;
-}
-
-/* Routing that hangs on more than the addresses: rules, and which next hop is taken. */
-static bool route_unknown(const struct world *w, const struct call *c)
-{
-	for (int i = 0; i < w->rules; i++) {
-		const struct rule *u = &w->rule[i];
-
-		if (u->family == c->family && (u->uid || u->tos || u->proto) &&
-		    prefix_has(&u->dst, u->dst_len, &c->dst))
-			return true;
-	}
-	for (int i = 0; i < w->routes; i++) {
-		const struct route *t = &w->route[i];
-
-		if (t->family == c->family && t->dev2 && prefix_has(&t->dst, t->len, &c->dst))
-			return true;
-	}
-	return false;
-}
-
-static bool sport_unknown(const struct world *w, const struct call *c)
-{
-	struct call any = *c;
-
-	if (!awaits_sport(c))
-		return false;
-	for (int i = 0; i < w->policies; i++) {
-		any.sport = w->policy[i].sel.sport;
-		if (w->policy[i].sel.sport_mask && may_match(&w->policy[i], &any))
-			return true;
-	}
-	for (int i = 0; i < w->sas; i++)
-		if (w->sa[i].has_sel && w->sa[i].sel.sport_mask)
-			return true;
-	return false;
-}
-
-/*
  * An SA that is being made, of which no message tells, hides those without a source
  * (xfrm_state_find() ends its search at acquire_in_progress).
  */
@@ -407,39 +338,13 @@ static bool larval_hides(const struct world *w)
 	return false;
 }
 
-/*
- * What is honestly not known, where rules compare the source: by which device a socket leaves that
- * is bound to one; and where an unbound one goes when the source that routing chose is looked up
- * again, which connect() does and sendto() does not.
- */
-static bool unknowable(const struct world *w, const struct call *c, const json_t *answer)
-{
-	const char *reason = json_get_text(answer, "reason");
-
-	/* an SA without a source may be hidden by one that is being made, and nobody is told */
-	if (!strcmp(reason, "template-limit") || !strcmp(reason, "sa-any-source"))
-		return true;
-	if (!strcmp(reason, "sport-unknown"))
-		return sport_unknown(w, c);
-	if (!strcmp(reason, "vrf-lookup") && vrf_looks_again(w, c))
-		return true;
-	if (vrf_leaks(w, c))
-		return true;
-	if (tunnel_source_unknown(w, c) || route_unknown(w, c))
-		return true;
-	for (int i = 0; i < w->rules; i++)
-		if (w->rule[i].family == c->family && w->rule[i].src_len)
-			return true;
-	return false;
-}
-
 /* Does a requirement of the configuration ask for protection? */
 static bool required(const struct world *w, const struct call *c)
 {
 	for (int i = 0; i < REQUIRES; i++) {
 		const struct require *q = &w->require[i];
 
-		if (q->family == c->family && prefix_has(&q->to, q->len, &c->dst) &&
+		if (q->family == c->family && judge_prefix_has(&q->to, q->len, &c->dst) &&
 		    (!q->proto || q->proto == c->proto) && (!q->port || q->port == c->dport))
 			return true;
 	}
@@ -475,6 +380,8 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 		return NULL;
 	if (did == DID_PROTECT && said != SAID_PROTECTED && taken_by_cpu(w, o))
 		return NULL;
+	if (did == DID_NOTHING && said == SAID_CLEAR && refused_by_hash(w, c, answer, o))
+		return NULL;
 	if (did == DID_CLEAR && said != SAID_PROTECTED && required(w, c))
 		return judge_required(c, answer, said);
 	switch (said) {
@@ -500,7 +407,7 @@ const char *judge(const struct world *w, const struct call *c, const json_t *ans
 			return NULL;
 		return did == DID_NOTHING ? NULL : "the kernel did not wait for an SA";
 	default: /* it waits: what the kernel would send in clear is not sent either */
-		return unknowable(w, c, answer)
+		return judge_unknowable(w, c, answer)
 			       ? NULL
 			       : "not known, and nothing in this world makes it unknowable";
 	}

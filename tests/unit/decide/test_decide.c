@@ -631,6 +631,29 @@ static void test_an_sa_without_a_source_is_not_enough_for_an_optional_template(v
 	assert_reason(f, SA);
 }
 
+/* The kernel takes it and then refuses (xfrm_tmpl_resolve_one()). */
+static void test_an_sa_that_lets_in_is_worse_than_none_for_an_optional_template(void **unused)
+{
+	struct policy_info p = trap();
+	struct flow f = flow("192.0.2.2", 80);
+	struct sa_info s = sa();
+
+	(void)unused;
+	s.dir = SAGATE_SA_DIR_IN;
+	p.tmpl[0].optional = 1;
+	put(&p);
+	assert_reason(f, POLICY_OPTIONAL);
+	sad_put(sad, &s);
+	assert_reason(f, SA_DIRECTION);
+	p.tmpl[0].optional = 0;
+	put(&p);
+	assert_reason(f, NO_SA);
+	s.spi = htonl(0x77);
+	s.dir = SAGATE_SA_DIR_OUT;
+	sad_put(sad, &s);
+	assert_reason(f, SA);
+}
+
 static void test_what_routing_does_not_say_refuses(void **unused)
 {
 	struct policy_info p = trap();
@@ -927,6 +950,7 @@ int main(void)
 		T(test_a_source_port_that_the_socket_has_not_got_yet),
 		T(test_a_source_port_that_an_sa_compares),
 		T(test_an_sa_without_a_source_is_not_enough_for_an_optional_template),
+		T(test_an_sa_that_lets_in_is_worse_than_none_for_an_optional_template),
 		T(test_what_routing_does_not_say_refuses),
 		T(test_unknown_routing_where_there_are_xfrm_interfaces),
 		T(test_a_stale_mirror),
