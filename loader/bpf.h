@@ -92,13 +92,13 @@ int bpf_events_fd(const struct bpf *b); /* ring buffer map */
 /*
  * Spaces. bpf_space_open finds the slot that a namespace's cookie already has (adopted from an
  * earlier daemon) or takes a free one: -ENOSPC when all SPACES_MAX are in use. Until the commit
- * what goes into the sink is gathered in memory: the maps keep the earlier daemon's image, and a
- * new space is not known at all.
+ * what goes into the sink is gathered: in memory where the maps keep the earlier daemon's image; in
+ * the maps, where there is none, and then no flow is of the space.
  */
 int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot);
 /* Puts the gathered image into the maps. -errno: something did not fit, the space is full. */
 int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns);
-/* This daemon no longer serves the space; its committed image stays. */
+/* This daemon no longer serves the space; its committed image stays, what was gathered goes. */
 void bpf_space_abandon(struct bpf *b, __u32 space);
 /* Forgets a namespace and all its entries: flows in it are then of no known space. */
 void bpf_space_close(struct bpf *b, __u32 space);

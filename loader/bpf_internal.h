@@ -11,7 +11,17 @@
 struct sagate_bpf;
 struct bpf_object;
 
-enum { KICK_PROGRAMS = 4 };
+enum { KICK_PROGRAMS = 4, BATCH_MAX = 256 };
+
+/* Entries of one map that wait to be put into it: see bpf_batch.c. */
+struct bpf_batch {
+	__u32 count;
+	__u32 puts[SPACES_MAX]; /* of each space, since bpf_batch_begin() */
+	unsigned char keys[BATCH_MAX * sizeof(struct spd_key)];
+	unsigned char values[BATCH_MAX * sizeof(struct spd_value)];
+};
+_Static_assert(sizeof(struct sad_key) <= sizeof(struct spd_key), "the longer key");
+_Static_assert(sizeof(struct sad_value) <= sizeof(struct spd_value), "the longer value");
 
 struct bpf {
 	struct sagate_bpf *skel;
@@ -21,7 +31,10 @@ struct bpf {
 	struct space_state *state;	   /* the mapped array */
 	struct shadow *shadow[SPACES_MAX]; /* of a space that was not committed yet */
 	bool open[SPACES_MAX];		   /* by this daemon */
-	__s64 asleep;			   /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
+	bool unread[SPACES_MAX];	   /* and no flow is of it before the commit */
+	int unread_error[SPACES_MAX];	   /* -errno: and not all of it went into the maps */
+	struct bpf_batch spd_batch, sad_batch;
+	__s64 asleep; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	int map[MAP_COUNT];
 	struct bpf_sizes sizes;
 	int spaces, settings, counters, alerts, ike_daemons, events, ask, holds, hold_kicks,
@@ -48,6 +61,18 @@ void bpf_kick_choose(struct kick_choice *choice);
 /* The programs that are not for that way are not loaded. */
 void bpf_kick_prepare(const struct kick_choice *choice, struct bpf_object *obj);
 void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready);
+
+/*
+ * bpf_batch.c. Entries of a space that no flow is of go to the maps in batches, those of maps that
+ * bpf_batch_takes() names. What is put is there at bpf_batch_end(), which says whether all of it is
+ * (-errno), or when one of the same map is deleted. As many as the map has room for are taken
+ * unseen; after that bpf_batch_put() says of each whether it fitted.
+ */
+void bpf_batch_begin(struct bpf *b, __u32 space);
+bool bpf_batch_takes(const struct bpf *b, __u32 space, enum map_id map);
+int bpf_batch_put(struct bpf *b, __u32 space, enum map_id map, const void *key, const void *value);
+int bpf_batch_del(struct bpf *b, enum map_id map, const void *key);
+int bpf_batch_end(struct bpf *b, __u32 space);
 
 /* Size of a map's key and value. */
 extern const size_t bpf_map_key_size[MAP_COUNT];

@@ -38,6 +38,8 @@ static int sink_put(void *ctx, __u32 space, enum map_id map, const void *key, co
 	struct bpf *b = ctx;
 	int r;
 
+	if (bpf_batch_takes(b, space, map))
+		return bpf_batch_put(b, space, map, key, value);
 	if (b->shadow[space])
 		return shadow_put(b->shadow[space], map, key, bpf_map_key_size[map], value,
 				  bpf_map_value_size[map]);
@@ -52,6 +54,8 @@ static int sink_del(void *ctx, __u32 space, enum map_id map, const void *key)
 	struct bpf *b = ctx;
 	int r;
 
+	if (bpf_batch_takes(b, space, map))
+		return bpf_batch_del(b, map, key);
 	if (b->shadow[space])
 		return shadow_del(b->shadow[space], map, key, bpf_map_key_size[map]);
 	raise_epoch(b, space);
@@ -64,7 +68,7 @@ static int sink_left(void *ctx, __u32 space, enum map_id map, const void *key, v
 {
 	struct bpf *b = ctx;
 
-	if (!b->shadow[space])
+	if (!b->shadow[space] || b->unread[space])
 		return -ENOENT;
 	return bpf_map_lookup_elem(b->map[map], key, value) ? -errno : 0;
 }
@@ -113,30 +117,6 @@ void bpf_source(struct bpf *b, struct map_source *source)
 	*source = (struct map_source){.ctx = b, .get = source_get, .read = source_read};
 }
 
-int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
-{
-	__u32 at;
-
-	if (bpf_map_lookup_elem(b->spaces, &netns, &at) || at >= SPACES_MAX) {
-		for (at = 0; at < SPACES_MAX; at++)
-			if (!b->state[at].netns && !b->open[at])
-				break;
-		if (at == SPACES_MAX)
-			return -ENOSPC;
-	}
-	if (b->open[at])
-		return -EBUSY;
-	b->shadow[at] = shadow_new();
-	if (!b->shadow[at])
-		return -ENOMEM;
-	shadow_limit(b->shadow[at], MAP_SPD, b->sizes.policies);
-	shadow_limit(b->shadow[at], MAP_SAD, b->sizes.sas);
-	shadow_limit(b->shadow[at], MAP_ROUTES, b->sizes.routes);
-	b->open[at] = true;
-	*slot = at;
-	return 0;
-}
-
 /* Removes this space's entries of one map that the shadow lacks (all of them without a shadow). */
 static int sweep(struct bpf *b, __u32 space, enum map_id map, const struct shadow *keep)
 {
@@ -158,6 +138,41 @@ static int sweep(struct bpf *b, __u32 space, enum map_id map, const struct shado
 			removed++;
 	}
 	return removed;
+}
+
+static void sweep_all(struct bpf *b, __u32 space)
+{
+	for (int map = 0; map < MAP_COUNT; map++)
+		sweep(b, space, map, NULL);
+}
+
+int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
+{
+	__u32 at;
+
+	if (bpf_map_lookup_elem(b->spaces, &netns, &at) || at >= SPACES_MAX) {
+		for (at = 0; at < SPACES_MAX; at++)
+			if (!b->state[at].netns && !b->open[at])
+				break;
+		if (at == SPACES_MAX)
+			return -ENOSPC;
+	}
+	if (b->open[at])
+		return -EBUSY;
+	b->shadow[at] = shadow_new();
+	if (!b->shadow[at])
+		return -ENOMEM;
+	shadow_limit(b->shadow[at], MAP_SPD, b->sizes.policies);
+	shadow_limit(b->shadow[at], MAP_SAD, b->sizes.sas);
+	shadow_limit(b->shadow[at], MAP_ROUTES, b->sizes.routes);
+	b->open[at] = true;
+	if (!b->state[at].netns) {
+		/* a daemon that died before its first image was whole may have left some */
+		sweep_all(b, at);
+		bpf_batch_begin(b, at);
+	}
+	*slot = at;
+	return 0;
 }
 
 static const enum map_id commit_order[] = {MAP_SAD,	    MAP_SPD,	   MAP_ROUTES,
@@ -209,17 +224,15 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 {
 	struct shadow *shadow = b->shadow[space];
 	struct space_state *state = &b->state[space], *from;
-	bool unread; /* no flow is of this space yet */
-	int removed = 0, err;
+	const bool unread = b->unread[space];
+	int removed = 0, err = 0;
 
 	if (!shadow)
 		return 0;
 	from = shadow_state(shadow);
-	unread = !state->netns;
-	/* a daemon that died in the middle of this may have left some */
-	for (size_t i = 0; i < MAP_COUNT && unread; i++)
-		sweep(b, space, commit_order[i], NULL);
-	err = commit_all(b, space, unread, shadow);
+	if (unread)
+		err = bpf_batch_end(b, space);
+	err = commit_all(b, space, unread, shadow) ?: err;
 	raise_epoch(b, space);
 	memcpy(state->masks, from->masks, sizeof(state->masks));
 	memcpy(state->plens, from->plens, sizeof(state->plens));
@@ -252,6 +265,10 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 
 void bpf_space_abandon(struct bpf *b, __u32 space)
 {
+	if (b->unread[space]) {
+		bpf_batch_end(b, space);
+		sweep_all(b, space);
+	}
 	shadow_free(b->shadow[space]);
 	b->shadow[space] = NULL;
 	b->open[space] = false;
@@ -278,8 +295,7 @@ void bpf_space_close(struct bpf *b, __u32 space)
 	memset(state->fwmark, 0, sizeof(state->fwmark));
 	memset(state->masks, 0, sizeof(state->masks));
 	memset(state->plens, 0, sizeof(state->plens));
-	for (int map = 0; map < MAP_COUNT; map++)
-		sweep(b, space, map, NULL);
+	sweep_all(b, space);
 }
 
 int bpf_space_prune(struct bpf *b)

@@ -34,12 +34,17 @@ struct mhash {
 static inline __u32 mhash_mix(__u32 seed, const void *data, size_t len)
 {
 	const unsigned char *p = data;
-	__u64 h = seed;
-	__u32 w;
+	__u64 h = seed, w;
+	__u32 half;
 
 	for (; len >= sizeof(w); p += sizeof(w), len -= sizeof(w)) {
 		memcpy(&w, p, sizeof(w));
 		h = (h ^ w) * 0x9e3779b97f4a7c15ULL;
+		h ^= h >> 32;
+	}
+	for (; len >= sizeof(half); p += sizeof(half), len -= sizeof(half)) {
+		memcpy(&half, p, sizeof(half));
+		h = (h ^ half) * 0x9e3779b97f4a7c15ULL;
 		h ^= h >> 32;
 	}
 	for (; len; p++, len--)

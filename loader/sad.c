@@ -43,9 +43,25 @@ static struct sad_entry *entry_find(const struct sad *sad, const struct sa_info 
 	return NULL;
 }
 
+/* Room in the hash was made before. */
+static void entry_add(struct sad *sad, struct sad_entry *e)
+{
+	mhash_add(&sad->by_id, &e->by_id, id_hash(&e->sa));
+	e->generation = sad->generation;
+	sad->fresh++;
+}
+
+/* It was put, or taken away, since the mark. */
+static void entry_refresh(struct sad *sad, struct sad_entry *e)
+{
+	sad->fresh += e->generation != sad->generation;
+	e->generation = sad->generation;
+}
+
 static void entry_drop(struct sad *sad, struct sad_entry *e)
 {
 	sad->gone -= e->gone;
+	sad->fresh -= e->generation == sad->generation;
 	mhash_del(&sad->by_id, &e->by_id);
 	free(e);
 }
@@ -61,7 +77,7 @@ static void entry_unlink(struct sad *sad, struct sad_entry *e, bool remember)
 	}
 	e->gone = 1;
 	e->slot = SAD_SLOT_NONE;
-	e->generation = sad->generation;
+	entry_refresh(sad, e);
 	sad->gone++;
 }
 
@@ -85,20 +101,20 @@ static bool same_group(const struct sad *sad, const struct sad_entry *e, const s
 	return e->in_group && sad_usable(sa) && !memcmp(&a, &b, sizeof(a));
 }
 
-int sad_put(struct sad *sad, const struct sa_info *sa)
+/* `found` is the entry of its identity, or NULL. */
+static int put_found(struct sad *sad, const struct sa_info *sa, struct sad_entry *found)
 {
-	struct sad_entry *e, *found = entry_find(sad, sa);
-	struct sad_entry *old = found && !found->gone ? found : NULL;
+	struct sad_entry *e, *old = found && !found->gone ? found : NULL;
 
 	if (old)
 		old->unsure = 0;
 	if (old && sa_equal(&old->sa, sa)) {
-		old->generation = sad->generation;
+		entry_refresh(sad, old);
 		old->sa.life = sa->life;
 		return 0;
 	}
 	if (old && same_group(sad, old, sa)) {
-		old->generation = sad->generation;
+		entry_refresh(sad, old);
 		sad_slots_change(sad, old, sa);
 		return 1;
 	}
@@ -109,13 +125,12 @@ int sad_put(struct sad *sad, const struct sa_info *sa)
 	}
 	e->sa = *sa;
 	e->slot = SAD_SLOT_NONE;
-	e->generation = sad->generation;
 	e->deadline = old && sad_life_starts_equal(&old->sa.life, &sa->life)
 			      ? old->deadline
 			      : sad_life_deadline(&sa->life, sad->clock);
 	if (sad_usable(sa))
 		sad_slots_insert(sad, e);
-	mhash_add(&sad->by_id, &e->by_id, id_hash(sa));
+	entry_add(sad, e);
 	if (old) {
 		entry_unlink(sad, old, false);
 		sad_slots_refill(sad);
@@ -123,6 +138,11 @@ int sad_put(struct sad *sad, const struct sa_info *sa)
 		entry_drop(sad, found);
 	}
 	return 1;
+}
+
+int sad_put(struct sad *sad, const struct sa_info *sa)
+{
+	return put_found(sad, sa, entry_find(sad, sa));
 }
 
 /* What xfrm_state_update() takes from a request for an SA that stands. */
@@ -147,7 +167,7 @@ static bool is_unsure(const struct sad *sad, const struct sad_entry *e)
 
 int sad_put_dumped(struct sad *sad, const struct sa_info *sa)
 {
-	const struct sad_entry *e = entry_find(sad, sa);
+	struct sad_entry *e = entry_find(sad, sa);
 	struct sa_info merged, request;
 
 	if (e && is_unsure(sad, e) && !sad->flushed[sa->proto]) {
@@ -157,11 +177,11 @@ int sad_put_dumped(struct sad *sad, const struct sa_info *sa)
 		if (e->unsure != SAD_UNSURE_IF_ID)
 			request.if_id = 0;
 		merge_update(&merged, &request);
-		return sad_put(sad, &merged);
+		return put_found(sad, &merged, e);
 	}
 	if (sad->flushed[sa->proto] || (e && e->generation == sad->generation))
 		return 0;
-	return sad_put(sad, sa);
+	return put_found(sad, sa, e);
 }
 
 /*
@@ -218,8 +238,7 @@ static int remember_gone(struct sad *sad, const struct sa_info *sa)
 	e->sa = *sa;
 	e->slot = SAD_SLOT_NONE;
 	e->gone = 1;
-	e->generation = sad->generation;
-	mhash_add(&sad->by_id, &e->by_id, id_hash(sa));
+	entry_add(sad, e);
 	sad->gone++;
 	return 0;
 }
@@ -263,6 +282,8 @@ static size_t remove_all(struct sad *sad, const struct removal *r)
 {
 	size_t n = 0;
 
+	if (r->only_old && sad->fresh == sad->by_id.count)
+		return 0;
 	for (int stored = 0; stored < 2; stored++) {
 		mhash_foreach(&sad->by_id, i, node, tmp)
 		{
@@ -306,6 +327,7 @@ void sad_mark(struct sad *sad)
 {
 	forget_gone(sad);
 	sad->generation++;
+	sad->fresh = 0;
 	sad->dumping = true;
 	sad->unsure = 0;
 }

@@ -41,6 +41,7 @@ struct sad {
 	struct mhash by_key;
 	void (*clock)(struct sad_now *now);
 	__u32 generation;
+	__u32 fresh;  /* of those in by_id, gone ones too, so many are of that generation */
 	bool refused; /* the sink refused something since all was last tried */
 	size_t stored, gone;
 	size_t unsure;	   /* so many were, and the dump that runs has not listed them */

@@ -3,14 +3,19 @@
 
 #include "spd_group.h"
 
+/*
+ * Indices come one after the other (xfrm_gen_index: by 8, requirements' by 1), and a dump lists
+ * them so: what is found next is then in the next bucket, and not where no cache has it.
+ */
 static __u32 index_hash(enum spd_class class, __u32 index)
 {
-	return mhash_mix(class, &index, sizeof(index));
+	return (index ^ index >> 3) + class * 0x9e3779b9U;
 }
 
 static struct spd_entry *entry_find(const struct spd *spd, enum spd_class class, __u32 index)
 {
-	struct mhash_node *n = mhash_first(&spd->by_index, index_hash(class, index));
+	struct mhash_node *n =
+		spd->entries[class] ? mhash_first(&spd->by_index, index_hash(class, index)) : NULL;
 
 	for (; n; n = mhash_next(n)) {
 		struct spd_entry *e = mhash_entry(n, struct spd_entry, by_index);
@@ -46,9 +51,27 @@ static struct spd_entry *entry_new(const struct policy_info *p)
 	return e;
 }
 
+/* Room in the hash was made before. */
+static void entry_add(struct spd *spd, struct spd_entry *e)
+{
+	mhash_add(&spd->by_index, &e->by_index, index_hash(e->class, e->pol.index));
+	spd->entries[e->class]++;
+	spd->fresh[e->class]++;
+	e->generation = spd->generation[e->class];
+}
+
+/* It was put, or taken away, since the mark. */
+static void entry_refresh(struct spd *spd, struct spd_entry *e)
+{
+	spd->fresh[e->class] += e->generation != spd->generation[e->class];
+	e->generation = spd->generation[e->class];
+}
+
 static void entry_drop(struct spd *spd, struct spd_entry *e)
 {
 	spd->gone -= e->gone;
+	spd->entries[e->class]--;
+	spd->fresh[e->class] -= e->generation == spd->generation[e->class];
 	mhash_del(&spd->by_index, &e->by_index);
 	free(e);
 }
@@ -62,7 +85,7 @@ static void entry_unlink(struct spd *spd, struct spd_entry *e, bool remember)
 		return;
 	}
 	e->gone = 1;
-	e->generation = spd->generation[e->class];
+	entry_refresh(spd, e);
 	spd->gone++;
 }
 
@@ -93,16 +116,17 @@ static bool was_trap(const struct spd *spd, const struct spd_entry *e, const str
 	return old->pol.was_trap || spd_rank_of(&old->pol) == SPD_RANK_REQUIRED;
 }
 
-static int put_one(struct spd *spd, enum spd_class class, const struct policy_info *p)
+/* `found` is the entry of its class and index, or NULL. */
+static int put_one(struct spd *spd, enum spd_class class, const struct policy_info *p,
+		   struct spd_entry *found)
 {
-	struct spd_entry *e, *found = entry_find(spd, class, p->index);
-	struct spd_entry *old = found && !found->gone ? found : NULL;
+	struct spd_entry *e, *old = found && !found->gone ? found : NULL;
 	struct spd_key key, old_key;
 	struct spd_mask mask;
 	bool same_group;
 
 	if (old && policy_equal(&old->pol, p)) {
-		old->generation = spd->generation[class];
+		entry_refresh(spd, old);
 		old->pol.sec_ctx |= p->sec_ctx;
 		return 0;
 	}
@@ -110,13 +134,14 @@ static int put_one(struct spd *spd, enum spd_class class, const struct policy_in
 	if (!e)
 		return -ENOMEM;
 	e->class = (__u8) class;
-	e->generation = spd->generation[class];
 	e->age = old ? old->age : ++spd->age;
 	/* xfrm_policy_insert_list: a new priority puts it behind all that have it */
 	if (old)
 		e->pol.unplaced |= old->pol.unplaced || old->pol.priority != p->priority;
 	spd_mask_of(&e->pol, &mask);
-	if (mhash_reserve(&spd->by_index, 1) || mhash_reserve(&spd->by_key, 1) ||
+	/* twice the room by key: a policy that is new meets no other's memory on its way */
+	if (mhash_reserve(&spd->by_index, 1) ||
+	    mhash_reserve(&spd->by_key, spd->by_key.count + 1) ||
 	    !(e->mask = spd_mask_get(spd_group_masks(spd, e), &mask))) {
 		free(e);
 		return -ENOMEM;
@@ -127,7 +152,7 @@ static int put_one(struct spd *spd, enum spd_class class, const struct policy_in
 	same_group = old && !memcmp(&key, &old_key, sizeof(key));
 	e->pol.was_trap = was_trap(spd, e, &key, same_group ? old : NULL);
 	spd_group_insert(spd, e, same_group ? old : NULL, &key, mhash_mix(0, &key, sizeof(key)));
-	mhash_add(&spd->by_index, &e->by_index, index_hash(class, p->index));
+	entry_add(spd, e);
 	if (old && !same_group) {
 		entry_unlink(spd, old, false);
 		spd_group_refill(spd);
@@ -172,20 +197,26 @@ static int put_sport(struct spd *spd, enum spd_class class, const struct policy_
 		return -ENOMEM;
 	copy = &e->pol;
 	copy->sel.sport = copy->sel.sport_mask = 0;
-	r = put_one(spd, class + CLASS_SPORT, copy);
+	r = put_one(spd, class + CLASS_SPORT, copy, entry_find(spd, class + CLASS_SPORT, p->index));
 	free(e);
 	return r;
 }
 
 /* First what makes flows wait, last what no longer does. */
-int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
+static int put_both(struct spd *spd, enum spd_class class, const struct policy_info *p,
+		    struct spd_entry *found)
 {
 	int more = meets_ports(spd, p) ? put_sport(spd, class, p) : 0;
-	int r = more < 0 ? more : put_one(spd, class, p);
+	int r = more < 0 ? more : put_one(spd, class, p, found);
 
 	if (r >= 0 && !meets_ports(spd, p))
 		more = put_sport(spd, class, p);
 	return more < 0 ? more : r;
+}
+
+int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
+{
+	return put_both(spd, class, p, entry_find(spd, class, p->index));
 }
 
 int spd_set_ports(struct spd *spd, __u16 first, __u16 last)
@@ -215,11 +246,11 @@ int spd_set_ports(struct spd *spd, __u16 first, __u16 last)
 
 int spd_put_dumped(struct spd *spd, enum spd_class class, const struct policy_info *p)
 {
-	const struct spd_entry *e = entry_find(spd, class, p->index);
+	struct spd_entry *e = entry_find(spd, class, p->index);
 
 	if (spd->flushed[class] || (e && e->generation == spd->generation[class]))
 		return 0;
-	return spd_put(spd, class, p);
+	return put_both(spd, class, p, e);
 }
 
 /* A dump that runs may list a policy that is gone before we ever saw it. */
@@ -234,8 +265,7 @@ static int remember_gone(struct spd *spd, enum spd_class class, __u32 index)
 	e->class = (__u8) class;
 	e->pol.index = index;
 	e->gone = 1;
-	e->generation = spd->generation[class];
-	mhash_add(&spd->by_index, &e->by_index, index_hash(class, index));
+	entry_add(spd, e);
 	spd->gone++;
 	return 0;
 }
@@ -271,6 +301,8 @@ static size_t remove_all(struct spd *spd, enum spd_class class, bool only_old)
 {
 	size_t n = 0;
 
+	if (spd->entries[class] == (only_old ? spd->fresh[class] : 0))
+		return 0;
 	for (int rank = SPD_RANK_COUNT - 1; rank >= 0; rank--) {
 		mhash_foreach(&spd->by_index, i, node, tmp)
 		{
@@ -318,9 +350,11 @@ void spd_mark(struct spd *spd, enum spd_class class)
 {
 	forget_gone(spd, class);
 	spd->generation[class]++;
+	spd->fresh[class] = 0;
 	spd->dumping[class] = true;
 	forget_gone(spd, class + CLASS_SPORT);
 	spd->generation[class + CLASS_SPORT]++;
+	spd->fresh[class + CLASS_SPORT] = 0;
 }
 
 size_t spd_sweep(struct spd *spd, enum spd_class class)

@@ -16,6 +16,8 @@ struct spd {
 	struct mhash by_key;   /* masked selector → first of its group */
 	struct spd_masks_of masks[CLASS_COUNT][2];
 	__u32 generation[CLASS_COUNT];
+	/* In by_index, gone ones too: how many, and how many of them are of that generation. */
+	__u32 entries[CLASS_COUNT], fresh[CLASS_COUNT];
 	__u64 age;
 	size_t stored, ties, gone;
 	size_t seconds;		     /* policies in the classes of source ports not given yet */

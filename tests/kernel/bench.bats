@@ -26,7 +26,7 @@ rows() { jq "[.rows[] | select($1)] | length" "$SGK_REPO/build/bench-quick.json"
 	for way in sagate nftables nftables-set iptables "returns 1"; do
 		[ "$(rows ".bench == \"sockets\" and .way == \"$way\"")" = 10 ]
 	done
-	[ "$(rows '.bench == "snapshot"')" = 2 ]
+	[ "$(rows '.bench == "snapshot"')" = 3 ]
 	[ "$(rows '.bench == "change"')" = 3 ]
 	[ "$(rows '.bench == "verifier"')" -ge 5 ]
 	[ "$(rows 'has("value") and has("base") and has("ratio") and has("unit") | not')" = 0 ]

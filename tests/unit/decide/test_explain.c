@@ -3,7 +3,9 @@
  * What explain says of SAs and policies, and that it never contradicts decide(), which the kernel
  * runs over the same maps. Needs root and BPF. SEED= chooses other random tables.
  */
-/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_space.c loader/shadow.c */
+/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_batch.c loader/bpf_space.c
+ */
+/* needs: loader/shadow.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */

@@ -5,7 +5,9 @@
  * remembered, changes one thing, and makes it once more. Needs root, BPF and cgroup v2.
  */
 /* needs: tests/bench/world.c loader/cgroup.c loader/netns.c */
-/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_space.c loader/shadow.c */
+/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_batch.c loader/bpf_space.c
+ */
+/* needs: loader/shadow.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */

@@ -3,7 +3,9 @@
  * Maps of a few entries: what does not fit refuses, says so, and recovers; and another size takes
  * the place of a pinned map without losing an entry. Needs root and BPF.
  */
-/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_space.c loader/shadow.c */
+/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_batch.c loader/bpf_space.c
+ */
+/* needs: loader/shadow.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
@@ -320,13 +322,14 @@ static void what_a_dead_daemon_began_is_gone(void **unused)
 
 	(void)unused;
 	open_with(4, 4);
-	world_open(&w, COOKIE);
 	snprintf(path, sizeof(path), "%s/map/spd", pin);
 	fd = bpf_obj_get(path);
 	assert_true(fd >= 0);
-	key.space = w.slot;
+	key.space = 0; /* the slot that the first space takes */
 	key.daddr[0] = htonl(0xc6336409);
 	assert_int_equal(bpf_map_update_elem(fd, &key, &value, BPF_ANY), 0);
+	world_open(&w, COOKIE);
+	assert_int_equal(w.slot, 0);
 	for (int i = 1; i <= 4; i++)
 		put(&w, i);
 	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
@@ -335,6 +338,70 @@ static void what_a_dead_daemon_began_is_gone(void **unused)
 	assert_int_equal(reason(&w, 4), REASON_POLICY_BLOCK);
 	close(fd);
 	world_close(&w);
+}
+
+static size_t pinned_entries(const char *map)
+{
+	struct spd_key key, next;
+	char path[128];
+	size_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/map/%s", pin, map);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	for (void *at = NULL; !bpf_map_get_next_key(fd, at, &next); at = &key, n++)
+		key = next;
+	close(fd);
+	return n;
+}
+
+/* More than go into the map in one call, with changes of what is not there yet. */
+static void a_first_image_of_many_is_whole_and_in_order(void **unused)
+{
+	struct policy_info allow = {.index = 8 * 7 + 1, .priority = 10};
+	struct world w = {};
+
+	(void)unused;
+	open_with(2000, 4);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 250; i++)
+		put(&w, i);
+	for (int turn = 0; turn < 4; turn++) {
+		del(&w, 3);
+		put(&w, 3);
+	}
+	for (int i = 251; i <= 1000; i++)
+		put(&w, i);
+	del(&w, 5);
+	del(&w, 1000); /* it waits to be put */
+	allow.sel.family = AF_INET;
+	allow.sel.daddr[0] = htonl(0xc6336407);
+	allow.sel.dst_len = 32;
+	assert_int_equal(spd_put(w.spd, CLASS_MAIN, &allow), 1);
+	assert_int_equal(reason(&w, 1), REASON_NO_SPACE); /* nothing of it decides yet */
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	assert_int_equal(pinned_entries("spd"), 998);
+	for (int i = 1; i <= 1000; i++)
+		assert_int_equal(reason(&w, i), i == 5 || i == 1000 ? REASON_NO_POLICY
+						: i == 7	    ? REASON_POLICY_ALLOW
+								    : REASON_POLICY_BLOCK);
+	world_close(&w);
+	assert_int_equal(pinned_entries("spd"), 998);
+}
+
+/* A daemon that stops before the first image is whole leaves nothing that takes room. */
+static void what_was_not_committed_goes_with_the_space(void **unused)
+{
+	struct world w = {};
+
+	(void)unused;
+	open_with(1000, 4);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 300; i++)
+		put(&w, i);
+	world_close(&w);
+	assert_int_equal(pinned_entries("spd"), 0);
 }
 
 int main(void)
@@ -346,6 +413,8 @@ int main(void)
 		T(two_spaces_that_do_not_fit_together_refuse_in_the_second),
 		T(sas_that_do_not_fit_refuse_and_recover),
 		T(what_a_dead_daemon_began_is_gone),
+		T(a_first_image_of_many_is_whole_and_in_order),
+		T(what_was_not_committed_goes_with_the_space),
 		T(another_size_keeps_every_entry),
 		T(a_size_below_what_is_in_use_is_not_taken),
 		T(an_adopted_map_with_no_room_for_both_images_recovers),
