@@ -125,7 +125,7 @@ $(B)/tests/bench/base.skel.h: tests/bench/base.bpf.c Makefile
 	$(Q)$(CLANG) $(BPF_FLAGS) -c -o $(@:.skel.h=.bpf.o) $<
 	$(Q)$(BPFTOOL) gen skeleton $(@:.skel.h=.bpf.o) name base_bpf > $@
 $(BENCH:%=%.o) $(BENCH_OBJ): CPPFLAGS_ += -I$(B)/tests/bench
-$(BENCH:%=%.o): $(B)/tests/bench/base.skel.h
+$(BENCH:%=%.o): $(B)/tests/bench/base.skel.h $(SKEL)
 $(BENCH): %: %.o $(BENCH_OBJ) $(filter-out $(B)/loader/main.o,$(OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)

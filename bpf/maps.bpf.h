@@ -93,10 +93,15 @@ struct {
 	__type(value, __u64);
 } alerts SEC(".maps");
 
-/* Flows that passed a moment ago: see recent.bpf.h. What is overwritten is decided again. */
+/*
+ * Flows that passed a moment ago: see recent.bpf.h. What is overwritten is decided again. bpf.c
+ * multiplies the size by the number of CPUs: a PERCPU_ARRAY has its entries anywhere, behind a
+ * pointer each. MMAPABLE for its side effect: they begin at a page, so each is one cache line.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, RECENT_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct recent);
 } recent SEC(".maps");

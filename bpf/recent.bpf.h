@@ -24,6 +24,13 @@
 
 #define FLOW_WORDS ((int)(sizeof(struct flow) / sizeof(__u64)))
 
+/* The words of a flow that an entry begins with: addresses, ports and mark. */
+#define SADDR_WORD   ((int)(__builtin_offsetof(struct flow, saddr) / sizeof(__u64)))
+#define RECENT_WORDS ((int)(__builtin_offsetof(struct recent, oif) / sizeof(__u64)))
+_Static_assert(__builtin_offsetof(struct flow, oif) - __builtin_offsetof(struct flow, saddr) ==
+		       __builtin_offsetof(struct recent, oif),
+	       "a flow and an entry have them in the same order");
+
 /* The word of a flow with its source port, and which bits of it that is. */
 #define SPORT_WORD ((int)(__builtin_offsetof(struct flow, sport) / sizeof(__u64)))
 
@@ -38,13 +45,49 @@ static __always_inline __u64 without_sport(void)
 	return mask.word;
 }
 
-static __always_inline bool flow_equal(const struct recent *r, const struct flow *f, bool any_sport)
-{
-	const __u64 *x = (const __u64 *)&r->flow, *y = (const __u64 *)f;
-	__u64 differ = 0;
+/*
+ * The word of an entry behind those: device, protocol and what of the gate and the family an answer
+ * hangs on.
+ */
+union recent_last {
+	struct {
+		__u32 oif;
+		__u8 proto;
+		__u8 how;
+		__u8 space;
+		__u8 reason;
+	};
+	__u64 word;
+};
+_Static_assert(__builtin_offsetof(struct recent, until) - __builtin_offsetof(struct recent, oif) ==
+		       sizeof(union recent_last),
+	       "they are one word");
 
-	for (int i = 0; i < FLOW_WORDS; i++)
-		differ |= (x[i] ^ y[i]) & (i == SPORT_WORD && any_sport ? without_sport() : ~0ULL);
+static __always_inline __u64 recent_last(const struct flow *f, __u8 allow_no_policy,
+					 __u8 stale_open)
+{
+	union recent_last last = {.oif = f->oif, .proto = f->proto};
+
+	last.how = (f->family & RECENT_IPV6) | (allow_no_policy & 1) | (stale_open & 1) << 1;
+	return last.word;
+}
+_Static_assert((AF_INET6 & RECENT_IPV6) && !(AF_INET & RECENT_IPV6) && RECENT_STALE_OPEN == 1 << 1,
+	       "recent_last() takes the bits as they are");
+
+/*
+ * As the hook gave it a source is known when there is one (flow_source4(), flow_unmap()), and so is
+ * a device: they need no flag of their own.
+ */
+static __always_inline bool recent_equal(const struct recent *r, const struct flow *f, __u64 last)
+{
+	const union recent_last none = {.how = RECENT_ANY_SPORT, .space = 0xff, .reason = 0xff};
+	const __u64 *x = (const __u64 *)r, *y = (const __u64 *)f + SADDR_WORD;
+	__u64 differ = (x[RECENT_WORDS] ^ last) & ~none.word;
+
+	for (int i = 0; i < RECENT_WORDS; i++)
+		differ |= (x[i] ^ y[i]) & (i == SPORT_WORD - SADDR_WORD && r->how & RECENT_ANY_SPORT
+						   ? without_sport()
+						   : ~0ULL);
 	return !differ;
 }
 
@@ -58,7 +101,9 @@ static __always_inline __u32 recent_place(const struct flow *f)
 	__u64 h = (w[0] + (w[1] << 1) + (w[2] << 3)) * 0x9e3779b97f4a7c15ULL;
 
 	h += w[3] * 0xc2b2ae3d27d4eb4fULL;
-	h += ((w[4] << 32 | w[4] >> 32) + w[6] + (w[7] << 24)) * 0x165667b19e3779f9ULL;
+	h += ((w[4] << 32 | w[4] >> 32) + f->oif + ((__u64)f->proto << 40) +
+	      ((__u64)f->family << 48)) *
+	     0x165667b19e3779f9ULL;
 	h += (w[SPORT_WORD] & without_sport()) * 0x27d4eb2f165667c5ULL;
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15ULL;
@@ -66,33 +111,36 @@ static __always_inline __u32 recent_place(const struct flow *f)
 }
 _Static_assert(FLOW_WORDS == 8 && SPORT_WORD == 5, "recent_place() names each word");
 
+static __always_inline struct recent *recent_entry(__u32 place)
+{
+	__u32 at = bpf_get_smp_processor_id() * RECENT_MAX + place;
+
+	return bpf_map_lookup_elem(&recent, &at);
+}
+
 /* Nothing has changed since, and its time is not up. */
-static __always_inline bool recent_holds(const struct recent *r, const struct gate_settings *g,
-					 __u64 netns)
+static __always_inline bool recent_holds(const struct recent *r, __u64 netns)
 {
 	__u32 space = r->space;
 	const struct space_state *st = bpf_map_lookup_elem(&space_state, &space);
 
 	if (!st || st->netns != netns || *(volatile __u32 *)&st->epoch != r->epoch || st->full)
 		return false;
-	if (r->allow_no_policy != g->allow_no_policy || r->stale_open != g->stale_open)
-		return false;
-	if (r->reason == REASON_SA && st->synced != SYNCED && !g->stale_open)
+	if (r->reason == REASON_SA && st->synced != SYNCED && !(r->how & RECENT_STALE_OPEN))
 		return false;
 	return !r->until || bpf_jiffies64() < r->until;
 }
 
-static __always_inline __u32 recent_at(__u32 place, const struct flow *f,
-				       const struct gate_settings *g, __u64 netns)
+static __always_inline __u32 recent_at(__u32 place, const struct flow *f, __u64 last, __u64 netns)
 {
-	const struct recent *r = bpf_map_lookup_elem(&recent, &place);
+	const struct recent *r = recent_entry(place);
 	__u32 turn, reason;
 
 	if (!r)
 		return REASON_COUNT;
 	turn = *(volatile __u32 *)&r->turn;
 	barrier();
-	if (turn & 1 || !flow_equal(r, f, r->any_sport) || !recent_holds(r, g, netns))
+	if (turn & 1 || !recent_equal(r, f, last) || !recent_holds(r, netns))
 		return REASON_COUNT;
 	reason = r->reason;
 	barrier();
@@ -103,14 +151,15 @@ static __always_inline __u32 recent_at(__u32 place, const struct flow *f,
 __noinline int recent_find(const struct flow *f, const struct gate_settings *g)
 {
 	__u32 place, reason;
-	__u64 netns;
+	__u64 netns, last;
 
 	if (!f || !g || !g->cgroup_id)
 		return REASON_COUNT;
 	netns = g->spd_netns ? g->spd_netns : f->netns;
+	last = recent_last(f, g->allow_no_policy, g->stale_open);
 	place = recent_place(f);
-	reason = recent_at(place, f, g, netns);
-	return reason == REASON_COUNT ? recent_at(place + 1, f, g, netns) : reason;
+	reason = recent_at(place, f, last, netns);
+	return reason == REASON_COUNT ? recent_at(place + 1, f, last, netns) : reason;
 }
 
 /* When what passed now may pass no longer: 0 never, otherwise a moment too early. */
@@ -134,9 +183,9 @@ static __always_inline __u64 recent_until(const struct call *c)
 
 /* An answer that stands, of another flow. */
 static __always_inline bool recent_other(const struct recent *r, const struct call *c,
-					 const struct flow *f)
+					 const struct flow *f, __u64 last)
 {
-	return r->epoch == c->epoch && r->space == c->space && !flow_equal(r, f, r->any_sport);
+	return r->epoch == c->epoch && r->space == c->space && !recent_equal(r, f, last);
 }
 
 /* Remembers a flow that passed. c->flow has what routing chose: that goes out again. */
@@ -144,7 +193,8 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 {
 	struct recent *r, *other;
 	struct flow f;
-	__u32 place, next;
+	union recent_last last;
+	__u32 place;
 	__u64 until;
 
 	if (!c || !g || !c->settled)
@@ -160,30 +210,30 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	}
 	f.if_id = f.link = 0;
 	place = recent_place(&f);
-	next = place + 1;
-	r = bpf_map_lookup_elem(&recent, &place);
-	other = bpf_map_lookup_elem(&recent, &next);
+	last.word = recent_last(&f, c->allow_no_policy, c->stale_open);
+	r = recent_entry(place);
+	other = recent_entry(place + 1);
 	if (!r || !other)
 		return 0;
 	/*
 	 * Another flow is at home here, and its answer stands: the second place, or one of the two
 	 * by chance, so that two flows in use end up in both, whatever was there before.
 	 */
-	if (recent_other(r, c, &f) && (!recent_other(other, c, &f) || c->now >> 8 & 1))
+	if (recent_other(r, c, &f, last.word) &&
+	    (!recent_other(other, c, &f, last.word) || c->now >> 8 & 1))
 		r = other;
 	until = recent_until(c);
 	if (r->turn & 1)
 		return 0;
 	*(volatile __u32 *)&r->turn += 1;
 	barrier();
-	r->flow = f;
+	__builtin_memcpy(r, (const __u64 *)&f + SADDR_WORD, RECENT_WORDS * sizeof(__u64));
+	last.how |= c->by_sport ? 0 : RECENT_ANY_SPORT;
+	last.space = c->space;
+	last.reason = c->decision.reason;
+	__builtin_memcpy(&r->oif, &last.word, sizeof(last.word));
 	r->until = until;
 	r->epoch = c->epoch;
-	r->space = c->space;
-	r->reason = c->decision.reason;
-	r->allow_no_policy = c->allow_no_policy;
-	r->stale_open = c->stale_open;
-	r->any_sport = !c->by_sport;
 	barrier();
 	*(volatile __u32 *)&r->turn += 1;
 	return 0;

@@ -335,16 +335,31 @@ struct alert_key {
 	__u16 pad;
 };
 
-/* recent, PERCPU_ARRAY: a flow that passed, and as long as what the answer holds. */
+/* What else a remembered answer hangs on, and RECENT_ANY_SPORT. */
+enum recent_how {
+	RECENT_NO_POLICY = 1,  /* the gate's allow_no_policy */
+	RECENT_STALE_OPEN = 2, /* the gate's stale_open */
+	RECENT_ANY_SPORT = 4,  /* no source port was compared: it is the answer of all of them */
+	RECENT_IPV6 = 8,
+};
+
+/*
+ * recent, ARRAY: a flow that passed, as the hook gave it and without what routing chose, and as
+ * long as what the answer holds. One cache line. RECENT_MAX of them for each CPU, one CPU's after
+ * the other's. The network namespace is the space's; a source or device that is not known is 0.
+ */
 struct recent {
-	struct flow flow; /* as the hook gave it, without what routing chose */
-	__u64 until;	  /* jiffies, 0: no end */
-	__u32 epoch;	  /* of the space, when it was decided */
-	__u32 space;
-	__u32 turn; /* odd: it is being written */
+	__be32 saddr[4], daddr[4]; /* daddr of 0: nothing was here yet */
+	__be16 sport, dport;
+	__u32 mark;
+	__u32 oif;
+	__u8 proto;
+	__u8 how; /* enum recent_how */
+	__u8 space;
 	__u8 reason;
-	__u8 allow_no_policy, stale_open; /* of the gate */
-	__u8 any_sport; /* 1: no source port was compared, the answer is that of all of them */
+	__u64 until; /* jiffies, 0: no end */
+	__u32 epoch; /* of the space, when it was decided */
+	__u32 turn;  /* odd: it is being written */
 };
 
 /* An event is repeated at most this often for one process and negotiation. */
@@ -469,7 +484,7 @@ SAGATE_SIZE(route_key, 28);
 SAGATE_SIZE(route_value, 40);
 SAGATE_SIZE(neg_key, 28);
 SAGATE_SIZE(alert_key, 36);
-SAGATE_SIZE(recent, 88);
+SAGATE_SIZE(recent, 64);
 SAGATE_SIZE(decision, 52);
 SAGATE_SIZE(event, 216);
 SAGATE_SIZE(hold, 80);

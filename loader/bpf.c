@@ -218,7 +218,9 @@ static int open_maps(struct bpf *b, struct error *e)
 		if (err)
 			return error_set(e, err, "pin", "%s: %s", path, strerror(-err));
 	}
-	return 0;
+	err = bpf_map__set_max_entries(b->skel->maps.recent,
+				       RECENT_MAX * (__u32)libbpf_num_possible_cpus());
+	return err ? error_set(e, err, "maps", "map recent: %s", strerror(-err)) : 0;
 }
 
 /* Programs by name, for bpftool; the links hold them, not these pins. */

@@ -86,36 +86,46 @@ static int call(void)
 	return call_to(0);
 }
 
-/* Whether an answer for policy 0's destination is remembered for the present epoch. */
+/* Every answer of every CPU that is or was remembered. */
+static void each_recent(void (*each)(const struct recent *r, void *ctx), void *ctx)
+{
+	const __u32 count = RECENT_MAX * (__u32)libbpf_num_possible_cpus();
+	struct recent r;
+
+	for (__u32 i = 0; i < count; i++) {
+		assert_int_equal(bpf_map_lookup_elem(recent, &i, &r), 0);
+		if (r.daddr[0])
+			each(&r, ctx);
+	}
+}
+
+static void is_of_now(const struct recent *r, void *ctx)
+{
+	const __u32 epoch = world.sink.state(world.sink.ctx, world.slot)->epoch;
+
+	*(bool *)ctx |= r->epoch == epoch && r->space == world.slot;
+}
+
+/* Whether an answer is remembered for the present epoch. */
 static bool remembered(void)
 {
-	int cpus = libbpf_num_possible_cpus();
-	struct recent *each = calloc((size_t)cpus, sizeof(*each));
-	const __u32 epoch = world.sink.state(world.sink.ctx, world.slot)->epoch;
 	bool found = false;
 
-	for (__u32 i = 0; i < RECENT_MAX && !found; i++) {
-		assert_int_equal(bpf_map_lookup_elem(recent, &i, each), 0);
-		for (int c = 0; c < cpus; c++)
-			found |= each[c].epoch == epoch && each[c].flow.netns == world.netns;
-	}
-	free(each);
+	each_recent(is_of_now, &found);
 	return found;
+}
+
+static void add_turn(const struct recent *r, void *ctx)
+{
+	*(unsigned int *)ctx += r->turn;
 }
 
 /* Rises with every answer that is remembered. */
 static unsigned int turns(void)
 {
-	int cpus = libbpf_num_possible_cpus();
-	struct recent *each = calloc((size_t)cpus, sizeof(*each));
 	unsigned int sum = 0;
 
-	for (__u32 i = 0; i < RECENT_MAX; i++) {
-		assert_int_equal(bpf_map_lookup_elem(recent, &i, each), 0);
-		for (int c = 0; c < cpus; c++)
-			sum += each[c].turn;
-	}
-	free(each);
+	each_recent(add_turn, &sum);
 	return sum;
 }
 
@@ -238,6 +248,46 @@ static void another_gate_has_its_own_answer(void **unused)
 	assert_int_equal(call(), EACCES);
 }
 
+/* To destination k: SOCK_DGRAM or SOCK_STREAM, a port, SO_MARK. */
+static int call_with(int type, __u16 port, int mark, unsigned int k)
+{
+	struct sockaddr_storage to;
+	socklen_t len = world_dest(&world, k, &to);
+	int err;
+
+	((struct sockaddr_in *)&to)->sin_port = htons(port);
+	sock = socket(world.family, type | SOCK_CLOEXEC, 0);
+	assert_true(sock >= 0);
+	assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	err = connect(sock, (struct sockaddr *)&to, len) ? errno : 0;
+	close(sock);
+	return err;
+}
+
+static void a_flow_that_differs_in_one_thing_is_another(void **unused)
+{
+	const struct gate_settings strict = {.cgroup_id = gate};
+	struct policy_info p = {.index = 801, .priority = 1, .mark_mask = ~0U};
+
+	(void)unused;
+	assert_int_equal(bpf_settings_put(world.bpf, gate, &strict), 0);
+	spd_flush(world.spd, CLASS_MAIN);
+	p.sel.family = AF_INET;
+	p.sel.daddr[0] = htonl(0x80000000);
+	p.sel.dst_len = 32;
+	p.sel.proto = IPPROTO_UDP;
+	p.sel.dport = htons(9);
+	p.sel.dport_mask = 0xffff;
+	assert_int_equal(spd_put(world.spd, CLASS_MAIN, &p), 1);
+	assert_int_equal(call_with(SOCK_DGRAM, 9, 0, 0), 0);
+	assert_true(remembered());
+	assert_int_equal(call_with(SOCK_DGRAM, 9, 0, 1), EACCES);
+	assert_int_equal(call_with(SOCK_DGRAM, 10, 0, 0), EACCES);
+	assert_int_equal(call_with(SOCK_DGRAM, 9, 1, 0), EACCES);
+	assert_int_equal(call_with(SOCK_STREAM, 9, 0, 0), EACCES);
+	assert_int_equal(call_with(SOCK_DGRAM, 9, 0, 0), 0);
+}
+
 static void what_was_missed_makes_it_stale(void **unused)
 {
 	(void)unused;
@@ -345,6 +395,7 @@ int main(void)
 		T(a_source_port_that_was_compared_is_not_any_source_port),
 		T(a_source_port_in_an_sas_selector_neither),
 		T(another_gate_has_its_own_answer),
+		T(a_flow_that_differs_in_one_thing_is_another),
 		T(what_was_missed_makes_it_stale),
 		T(it_ends_when_the_daemon_is_silent),
 		T(it_lasts_while_the_daemon_beats),
