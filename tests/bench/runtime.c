@@ -18,7 +18,7 @@
 #include "stats.h"
 #include "world.h"
 
-enum { CALLS = 400, SET = 64 };
+enum { CALLS = 200, SET = 64 };
 
 static struct world world;
 static struct base_bpf *base;
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 					for (int all = 0; all < 2; all++)
 						if (ways[w].family == world.family)
 							compare(&ways[w], gated, plain,
-								quick ? 2 : 15, all);
+								quick ? 2 : 31, all);
 				all_protected(id, &seen);
 			}
 		}
