@@ -101,7 +101,9 @@ void bpf_hold_pid_count(struct bpf *b, __u32 pid, int change)
 {
 	struct hold_pid p = {};
 
-	bpf_map_lookup_elem(b->hold_pids, &pid, &p);
+	/* those counted before the program was last attached are not there */
+	if (bpf_map_lookup_elem(b->hold_pids, &pid, &p) && change < 0)
+		return;
 	p.threads += (__u32)change;
 	if (p.threads)
 		bpf_map_update_elem(b->hold_pids, &pid, &p, BPF_ANY);

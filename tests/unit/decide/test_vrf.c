@@ -4,7 +4,9 @@
  * this test makes: which device counts, where a tunnel's source is routed, and what the device
  * looks up once more. Needs root and BPF.
  */
-/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_space.c loader/shadow.c */
+/* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_batch.c loader/bpf_space.c
+ */
+/* needs: loader/shadow.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
