@@ -79,7 +79,7 @@
 	X(NOT, "held", "it waits")                                                                 \
 	X(REASON, "reason", "no SA would let it pass")                                             \
 	X(FAILED, "failed", "the negotiation has just failed")                                     \
-	X(KICK, "no-kick", "this kernel gives no way to make a call wait")                         \
+	X(KICK, "no-kick", "there is no way to make a call wait here (sagate doctor)")             \
 	X(CALL, "call", "not a connect(), sendto() or sendmsg() of a thread over TCP or UDP")      \
 	X(NONBLOCK, "non-blocking", "the call is not to block (hold-nonblocking=reject)")          \
 	X(TABLE, "table-full", "too many calls wait")                                              \

@@ -177,6 +177,7 @@ static __u64 tick_ns(void)
 static void set_kick(struct bpf *b, const struct kick_choice *choice)
 {
 	b->kick = choice->way;
+	b->foreign_ids = choice->foreign_ids;
 	b->skel->rodata->hold_kick_way = b->kick;
 	b->skel->rodata->hold_tick_ns = tick_ns();
 	bpf_kick_prepare(choice, b->skel->obj);

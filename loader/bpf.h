@@ -44,6 +44,8 @@ void bpf_discard(struct bpf *b);
 
 /* How this kernel makes a held call restart; KICK_NONE: nothing can be held. */
 enum kick bpf_kick(const struct bpf *b);
+/* Why it is KICK_NONE. */
+const char *bpf_kick_missing(const struct bpf *b);
 /*
  * Whether any gate holds: where the kick needs programs on every connect() and send of the host,
  * they are attached only then. After the last gate they stay for a moment, as calls may be on

@@ -40,6 +40,7 @@ struct bpf {
 	int spaces, settings, counters, alerts, ike_daemons, events, ask, holds, hold_kicks,
 		hold_pids;
 	enum kick kick;
+	bool foreign_ids;
 	int kick_program[KICK_PROGRAMS]; /* KICK_SIGNALS */
 	volatile __u8 *kick_ready;	 /* theirs: a call may rely on them */
 	volatile __u64 *hold_parked;
@@ -54,6 +55,7 @@ struct kick_choice {
 	enum kick way;
 	bool impl;	   /* task work under its first name */
 	bool sees_signals; /* see signals.bpf.h */
+	bool foreign_ids;  /* threads cannot be put to sleep: theirs are not known here */
 };
 
 /* bpf_kick.c. Asks the running kernel. */

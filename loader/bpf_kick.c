@@ -44,6 +44,14 @@ static bool takes_tracing(enum bpf_attach_type type, int id)
 	return fd >= 0;
 }
 
+/* PROC_PID_INIT_INO of include/linux/proc_ns.h: the ids that BPF programs see are that one's. */
+static bool knows_thread_ids(void)
+{
+	struct stat st;
+
+	return !stat("/proc/self/ns/pid", &st) && st.st_ino == 0xeffffffcU;
+}
+
 void bpf_kick_choose(struct kick_choice *choice)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -61,6 +69,10 @@ void bpf_kick_choose(struct kick_choice *choice)
 			   BPF_TRACE_FEXIT,
 			   btf__find_by_name_kind(btf, "__inet_stream_connect", BTF_KIND_FUNC))) {
 		choice->way = KICK_SIGNALS;
+	}
+	if (!knows_thread_ids()) {
+		choice->way = KICK_NONE;
+		choice->foreign_ids = true;
 	}
 	choice->sees_signals = takes_tracing(
 		BPF_TRACE_RAW_TP,
@@ -164,4 +176,12 @@ int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e)
 enum kick bpf_kick(const struct bpf *b)
 {
 	return b->kick;
+}
+
+const char *bpf_kick_missing(const struct bpf *b)
+{
+	if (b->foreign_ids)
+		return "the daemon is in a PID namespace of its own, where threads have other ids";
+	return "this kernel has no way to make a call wait (Linux 6.18 has, and one that takes fexit "
+	       "programs)";
 }

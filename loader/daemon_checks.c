@@ -141,9 +141,8 @@ static void check_hold(json_t *list, struct daemon *d)
 	if (!gate)
 		return;
 	if (bpf_kick(d->bpf) == KICK_NONE)
-		daemon_check_add(
-			list, "hold", "fail", "Linux 6.18, or one that takes fexit programs",
-			"mode hold: this kernel has no way to make a call wait: it is rejected");
+		daemon_check_add(list, "hold", "fail", NULL, "mode hold: calls are rejected: %s",
+				 bpf_kick_missing(d->bpf));
 	else
 		daemon_check_add(list, "hold", "ok", NULL, "mode hold: calls restart by %s",
 				 bpf_kick(d->bpf) == KICK_SIGNALS ? "signals" : "task work");

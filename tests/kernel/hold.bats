@@ -332,3 +332,19 @@ kill_daemon() { kill -KILL "$(cat "$SGK_DIR/daemon.pid")"; sgk_wait 5 sgk_gone "
 	sgk_wait 5 another_keeper "$old"
 }
 another_keeper() { [ -n "$(keeper)" ] && [ "$(keeper)" != "$1" ]; }
+
+@test "a daemon in a PID namespace of its own holds nothing, and says why" {
+	kill_daemon
+	sgk_spawn "$SGK_DIR/log" nsenter --net="/run/netns/$SGK_A" -- unshare --pid --fork --kill-child --mount-proc \
+		"$SAGATE" daemon -c "$SGK_CONF" >"$SGK_DIR/daemon.pid"
+	sgk_wait 20 sgk_ready
+	setting --set hold-timeout=20s
+	in_force "wait no-sa" udp 192.0.2.3:80
+	run -0 holder udp 192.0.2.3 80
+	jq -e '.results == {"EAGAIN":1}' <<<"$output"
+	[ "$(counters gated | jq '.unheld["no-kick"]')" = 1 ]
+	run sagate doctor --json
+	jq -e '.checks | any(.check == "hold" and .status == "fail" and (.message | contains("PID namespace")))' <<<"$output"
+	kill_daemon
+	sgk_daemon_start
+}
