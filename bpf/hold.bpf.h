@@ -328,7 +328,7 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 	if (call->now >= h->until)
 		return UNHELD_TIMEOUT;
 	if (h->stop)
-		return UNHELD_ROOM;
+		return h->stop;
 	if (hold_is_let_down(h, call->now))
 		return UNHELD_SPIN;
 	if (!h->tries)

@@ -84,7 +84,7 @@ struct gate_settings {
 	__u8 pad2;
 	__u32 hold_timeout;		/* ms; 0: nothing is held */
 	__u32 hold_nonblocking_timeout; /* ms */
-	__u32 pad3;
+	__u32 hold_max;			/* how many calls may wait at once */
 };
 
 /* What mode hold does with a call that is not to block. Zero is the strictest. */
@@ -405,7 +405,7 @@ struct hold {
 	__u8 hook;   /* enum hook */
 	__u8 nonblocking;
 	__u8 kick; /* 1: a program on the way out has to make the call restart */
-	__u8 stop; /* 1: the daemon has no waiting room for it, it is to be rejected */
+	__u8 stop; /* enum unheld: the daemon does not put it to sleep, it is to be rejected */
 	__u8 pad[4];
 };
 

@@ -36,7 +36,8 @@
 	X(SPD, "spd", "own or host", "own")                                                        \
 	X(HOLD_TIMEOUT, "hold-timeout", "a time, 10ms to 1h", "30s")                               \
 	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold or reject", "hold")                          \
-	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")
+	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")        \
+	X(HOLD_MAX, "hold-max", "a number, 1 to 32768", "16384")
 
 #define CONFIG_ENUM_SETTING(n, key, values, fallback) SETTING_##n,
 enum setting { SAGATE_SETTINGS(CONFIG_ENUM_SETTING) SETTING_COUNT };
@@ -52,6 +53,8 @@ struct gate_config {
 	int errno_denied;
 	bool hold_nonblocking;
 	uint64_t hold_timeout, hold_nonblocking_timeout;
+	uint32_t hold_max;
+	char hold_max_text[8];
 	char hold_timeout_text[32], hold_nonblocking_timeout_text[32]; /* as it was written */
 };
 

@@ -32,17 +32,17 @@ KEY(daemon_log_level)
 
 KEY(daemon_policies_max)
 {
-	return value_entries(v, &p->c->policies_max, e);
+	return value_number(v, CONFIG_ENTRIES_MAX, &p->c->policies_max, e);
 }
 
 KEY(daemon_sas_max)
 {
-	return value_entries(v, &p->c->sas_max, e);
+	return value_number(v, CONFIG_ENTRIES_MAX, &p->c->sas_max, e);
 }
 
 KEY(daemon_routes_max)
 {
-	return value_entries(v, &p->c->routes_max, e);
+	return value_number(v, CONFIG_ENTRIES_MAX, &p->c->routes_max, e);
 }
 
 KEY(ike_vici)

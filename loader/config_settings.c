@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "abi.h"
 #include "config_value.h"
 
 #define SETTING_KEY(n, key, values, fallback)	  [SETTING_##n] = key,
@@ -48,6 +49,15 @@ static int set_time(uint64_t *time, char *text, size_t size, const char *value, 
 	return err;
 }
 
+static int set_hold_max(struct gate_config *g, const char *value, struct error *e)
+{
+	int err = value_number(value, HOLDS_MAX, &g->hold_max, e);
+
+	if (!err)
+		snprintf(g->hold_max_text, sizeof(g->hold_max_text), "%u", g->hold_max);
+	return err;
+}
+
 static int set_setting(struct gate_config *g, enum setting s, const char *value, struct error *e)
 {
 	switch (s) {
@@ -73,6 +83,8 @@ static int set_setting(struct gate_config *g, enum setting s, const char *value,
 	case SETTING_HOLD_NONBLOCKING_TIMEOUT:
 		return set_time(&g->hold_nonblocking_timeout, g->hold_nonblocking_timeout_text,
 				sizeof(g->hold_nonblocking_timeout_text), value, e);
+	case SETTING_HOLD_MAX:
+		return set_hold_max(g, value, e);
 	case SETTING_COUNT:
 		break;
 	}
@@ -139,6 +151,8 @@ const char *config_setting_value(const struct gate_config *g, enum setting s)
 		return g->hold_nonblocking ? "hold" : "reject";
 	case SETTING_HOLD_NONBLOCKING_TIMEOUT:
 		return g->hold_nonblocking_timeout_text;
+	case SETTING_HOLD_MAX:
+		return g->hold_max_text;
 	case SETTING_COUNT:
 		break;
 	}

@@ -100,14 +100,13 @@ int value_trigger(const char *value, enum ike_trigger *out, struct error *e)
 	return r;
 }
 
-int value_entries(const char *value, uint32_t *out, struct error *e)
+int value_number(const char *value, uint32_t max, uint32_t *out, struct error *e)
 {
 	char expected[64];
 	unsigned long n = strtoul(value, NULL, 10);
 
-	if (strspn(value, "0123456789") != strlen(value) || strlen(value) > 9 || !n ||
-	    n > CONFIG_ENTRIES_MAX) {
-		snprintf(expected, sizeof(expected), "a number from 1 to %d", CONFIG_ENTRIES_MAX);
+	if (strspn(value, "0123456789") != strlen(value) || strlen(value) > 9 || !n || n > max) {
+		snprintf(expected, sizeof(expected), "a number from 1 to %u", max);
 		return value_expected(e, value, expected);
 	}
 	*out = (uint32_t)n;

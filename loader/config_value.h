@@ -26,8 +26,8 @@ int value_socket(const char *value, char **out, struct error *e);
 int value_vici(const char *value, char **out, struct error *e);
 int value_log_level(const char *value, int *out, struct error *e);
 int value_trigger(const char *value, enum ike_trigger *out, struct error *e);
-/* How many entries a map holds: 1 to CONFIG_ENTRIES_MAX, digits only. */
-int value_entries(const char *value, uint32_t *out, struct error *e);
+/* A number from 1 to max (below 10^9), digits only. */
+int value_number(const char *value, uint32_t max, uint32_t *out, struct error *e);
 /* A duration within [min, max], nanoseconds. */
 int value_duration(const char *value, uint64_t min, uint64_t max, uint64_t *out, struct error *e);
 int value_backoff(const char *value, uint64_t *low, uint64_t *high, struct error *e);

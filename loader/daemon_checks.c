@@ -151,9 +151,11 @@ static void check_hold(json_t *list, struct daemon *d)
 				 "mode hold: a call uses the CPU for some milliseconds until it "
 				 "sleeps");
 	if (holds_problem(d->holds)[0])
-		daemon_check_add(list, "hold", "warn",
-				 "give the program a cgroup that has no child cgroups",
-				 "a call was rejected and not held: %s", holds_problem(d->holds));
+		daemon_check_add(
+			list, "hold", "warn",
+			"a gate of its own for the program, on a cgroup without child cgroups; or "
+			"a higher hold-max=",
+			"a call was rejected and not held: %s", holds_problem(d->holds));
 }
 
 json_t *daemon_checks(struct daemon *d)

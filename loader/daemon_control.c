@@ -19,14 +19,15 @@ static json_t *settings_json(const struct gate_settings *s)
 	const char *waiting = errno_name(s->errno_waiting), *failed = errno_name(s->errno_failed),
 		   *denied = errno_name(s->errno_denied);
 
-	return json_pack("{s:s s:s s:s s:s? s:s? s:s? s:s s:f s:s s:f}", "mode", mode_name(s->mode),
-			 "no-policy", s->allow_no_policy ? "allow" : "deny", "stale",
-			 s->stale_open ? "open" : "closed", "errno-waiting", waiting,
+	return json_pack("{s:s s:s s:s s:s? s:s? s:s? s:s s:f s:s s:f s:I}", "mode",
+			 mode_name(s->mode), "no-policy", s->allow_no_policy ? "allow" : "deny",
+			 "stale", s->stale_open ? "open" : "closed", "errno-waiting", waiting,
 			 "errno-failed", failed, "errno-denied", denied, "spd",
 			 s->spd_netns ? "host" : "own", "hold-timeout", s->hold_timeout / 1e3,
 			 "hold-nonblocking",
 			 s->hold_nonblocking == NONBLOCKING_HOLD ? "hold" : "reject",
-			 "hold-nonblocking-timeout", s->hold_nonblocking_timeout / 1e3);
+			 "hold-nonblocking-timeout", s->hold_nonblocking_timeout / 1e3, "hold-max",
+			 (json_int_t)s->hold_max);
 }
 
 static json_t *counters_json(const struct daemon *d, const struct gate *gate)
@@ -256,6 +257,7 @@ static int do_status(struct daemon *d, json_t **result)
 			  (json_int_t)n->established, "failed", (json_int_t)n->failed, "active",
 			  (json_int_t)n->active, "lost_events", lost_events(d));
 	json_object_set_new(*result, "holds", holds_status(d));
+	json_object_set_new(*result, "sa_times", negotiations_times(d->negotiations));
 	json_object_set_new(*result, "waits", json_integer((json_int_t)d->wait_count));
 	return 0;
 }

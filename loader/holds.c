@@ -65,6 +65,10 @@ void holds_forget(struct holds *h, struct one *o)
 	HASH_DEL(h->by_tid, o);
 	DL_DELETE(h->list, o);
 	h->stats.waiting--;
+	if (!--o->of_gate->count) {
+		HASH_DEL(h->gates, o->of_gate);
+		free(o->of_gate);
+	}
 	free(o);
 }
 
@@ -219,12 +223,30 @@ void holds_free(struct holds *h)
 	free(h);
 }
 
+static struct gate_holds *gate_holds_of(struct holds *h, __u64 gate)
+{
+	struct gate_holds *g;
+
+	HASH_FIND(hh, h->gates, &gate, sizeof(gate), g);
+	if (g)
+		return g;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return NULL;
+	g->gate = gate;
+	HASH_ADD(hh, h->gates, gate, sizeof(g->gate), g);
+	return g;
+}
+
 static struct one *new_one(struct holds *h, const struct event *e)
 {
-	struct one *o = calloc(1, sizeof(*o));
+	struct gate_holds *of_gate = gate_holds_of(h, e->gate);
+	struct one *o = of_gate ? calloc(1, sizeof(*o)) : NULL;
 
 	if (!o)
 		return NULL;
+	o->of_gate = of_gate;
+	of_gate->count++;
 	o->tid = e->tid;
 	o->since = e->since;
 	HASH_ADD(hh, h->by_tid, tid, sizeof(o->tid), o);
@@ -233,13 +255,13 @@ static struct one *new_one(struct holds *h, const struct event *e)
 	return o;
 }
 
-/* The call is rejected at its next turn. */
-static void refuse(struct holds *h, struct one *o, const struct error *why)
+/* The call is rejected at its next turn, and counted so. */
+static void refuse(struct holds *h, struct one *o, enum unheld as, const struct error *why)
 {
 	struct hold entry;
 
 	if (!bpf_hold_get(h->bpf, o->tid, &entry)) {
-		entry.stop = 1;
+		entry.stop = as;
 		bpf_hold_put(h->bpf, o->tid, &entry);
 	}
 	if (strcmp(h->problem, why->message))
@@ -247,7 +269,7 @@ static void refuse(struct holds *h, struct one *o, const struct error *why)
 			    o->tid, why->message);
 	snprintf(h->problem, sizeof(h->problem), "%s", why->message);
 	h->stats.refused++;
-	tell(h, o, "no-room");
+	tell(h, o, unheld_name(as));
 	holds_forget(h, o);
 }
 
@@ -290,6 +312,12 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 		holds_forget(h, o); /* it finds so itself */
 		return;
 	}
+	if (o->of_gate->count > o->gate.hold_max) {
+		error_set(&error, -EBUSY, "busy", "gate %s: %u calls wait already (hold-max)", gate,
+			  o->gate.hold_max);
+		refuse(h, o, UNHELD_TABLE, &error);
+		return;
+	}
 	if (!o->counted && bpf_signals_watched(h->bpf)) {
 		o->counted = true; /* first: what comes before it sleeps is looked for */
 		bpf_hold_pid_count(h->bpf, o->pid, 1);
@@ -299,7 +327,7 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 		bpf_hold_del(h->bpf, o->tid);
 		holds_forget(h, o);
 	} else if (err) {
-		refuse(h, o, &error);
+		refuse(h, o, UNHELD_ROOM, &error);
 	} else {
 		bpf_hold_parked(h->bpf, boot_ns());
 		h->stats.parked++;

@@ -11,6 +11,13 @@
 #include "holds.h"
 #include "rooms.h"
 
+/* How many calls of a gate wait. */
+struct gate_holds {
+	UT_hash_handle hh;
+	__u64 gate; /* cgroup id */
+	size_t count;
+};
+
 struct one {
 	UT_hash_handle hh;
 	struct one *prev, *next; /* in order of arrival */
@@ -23,6 +30,7 @@ struct one {
 	struct flow flow;
 	struct neg_key key;
 	struct gate_settings gate;
+	struct gate_holds *of_gate;
 	struct room *room;
 	char gate_name[65], space_name[65];
 	char comm[17];
@@ -30,6 +38,7 @@ struct one {
 
 struct holds {
 	struct one *by_tid, *list;
+	struct gate_holds *gates;
 	struct rooms *rooms;
 	struct bpf *bpf;
 	sd_event_source *timer; /* enabled while somebody waits, or something is to be tidied */

@@ -8,6 +8,7 @@
 #include "boot_time.h"
 #include "log.h"
 #include "negotiations_internal.h"
+#include "peer_times.h"
 
 int negotiations_new(sd_event *event, struct bpf *b, const struct negotiation_options *options,
 		     void (*publish_fn)(void *ctx, json_t *event), void *ctx,
@@ -52,6 +53,7 @@ void negotiations_free(struct negotiations *n)
 	sd_event_source_disable_unref(n->timer);
 	LL_FOREACH_SAFE(n->list, g, next)
 	negotiation_free(g);
+	peer_times_free(n->times);
 	free(n);
 }
 
@@ -194,6 +196,11 @@ void negotiations_alert(struct negotiations *n, struct space *s, const char *con
 			 text ? text : type);
 		log_debug("negotiation %s/%s: alert %s", g->conn, g->child, type);
 	}
+}
+
+json_t *negotiations_times(const struct negotiations *n)
+{
+	return peer_times_to_json(n->times);
 }
 
 const struct negotiation_stats *negotiations_stats(const struct negotiations *n)

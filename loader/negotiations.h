@@ -61,6 +61,8 @@ void negotiations_alert(struct negotiations *n, struct space *s, const char *con
 void negotiations_forget(struct negotiations *n, const struct space *s);
 
 const struct negotiation_stats *negotiations_stats(const struct negotiations *n);
+/* As peer_times_to_json(): from the start of a negotiation to its SA. */
+json_t *negotiations_times(const struct negotiations *n);
 json_t *negotiations_to_json(const struct negotiations *n);
 /* {"state","last_error"} of the one that a decision waits for; JSON null when there is none. */
 json_t *negotiations_of(const struct negotiations *n, const struct space *s,

@@ -7,6 +7,8 @@
 #include "flow_json.h"
 #include "log.h"
 #include "negotiations_internal.h"
+#include "peer_times.h"
+#include "units.h"
 
 static bool is_waiter(void *ctx, const struct neg_key *key)
 {
@@ -57,6 +59,16 @@ void negotiation_fail(struct negotiations *n, struct negotiation *g, const char 
 		n->failed(n->ctx, &g->waiters[i].key);
 }
 
+static void note_time(struct negotiations *n, const struct negotiation *g, uint64_t took)
+{
+	char peer[UNITS_TEXT];
+
+	if (!g->waiter_count)
+		return;
+	addr_format(g->waiters[0].key.family, g->waiters[0].key.peer, peer, sizeof(peer));
+	peer_times_note(&n->times, g->space->name, peer, took);
+}
+
 static void establish(struct negotiations *n, struct negotiation *g)
 {
 	uint64_t took = boot_ns() - g->since;
@@ -64,6 +76,8 @@ static void establish(struct negotiations *n, struct negotiation *g)
 	char name[256];
 
 	negotiation_describe(g, name, sizeof(name));
+	if (started)
+		note_time(n, g, took);
 	if (started)
 		log_info("negotiation %s established after %.3f s", name, took / 1e9);
 	else

@@ -45,6 +45,7 @@ struct negotiations {
 	sd_event_source *timer;
 	struct negotiation_options options;
 	struct negotiation_stats stats;
+	struct peer_time *times;
 	void (*publish)(void *ctx, json_t *event);
 	void (*failed)(void *ctx, const struct neg_key *key);
 	void *ctx;

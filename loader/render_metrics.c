@@ -182,6 +182,45 @@ static void put_info(const json_t *status)
 	printf("} 1\n");
 }
 
+static void put_peer(const char *what, const json_t *row)
+{
+	printf("sagate_sa_seconds_%s{", what);
+	put_label("space", json_get_text(row, "space") ?: "");
+	putchar(',');
+	put_label("peer", json_get_text(row, "peer") ?: "");
+}
+
+static void put_times(const json_t *times)
+{
+	static const struct metric m = {"", "sagate_sa_seconds", "histogram",
+					"Time from the start of a negotiation to its SA, by peer."};
+	const json_t *row, *count;
+	const char *le;
+	json_t *value;
+	size_t i;
+
+	put_head(&m);
+	json_array_foreach(times, i, row) {
+		count = json_object_get(row, "count");
+		json_object_foreach(json_object_get(row, "buckets"), le, value) {
+			put_peer("bucket", row);
+			putchar(',');
+			put_label("le", le);
+			putchar('}');
+			put_sample(value);
+		}
+		put_peer("bucket", row);
+		printf(",le=\"+Inf\"}");
+		put_sample(count);
+		put_peer("sum", row);
+		putchar('}');
+		put_sample(json_object_get(row, "sum_s"));
+		put_peer("count", row);
+		putchar('}');
+		put_sample(count);
+	}
+}
+
 void render_metrics(const json_t *status)
 {
 	static const struct metric verdicts = {"counters.verdicts", "sagate_verdicts_total",
@@ -193,6 +232,7 @@ void render_metrics(const json_t *status)
 
 	put_info(status);
 	put_daemon(status);
+	put_times(json_get_array(status, "sa_times"));
 	put_attached(gates);
 	for (size_t i = 0; i < sizeof(gate_metrics) / sizeof(gate_metrics[0]); i++)
 		put_rows(&gate_metrics[i], gates, "gate");

@@ -266,6 +266,27 @@ kicks_are() { [ "$(kicks | jq length)" = "$1" ]; }
 }
 all_through() { [ "$(grep -c '"ok":1' "$SGK_DIR/many")" = "$1" ]; }
 
+@test "of one gate no more calls wait than hold-max; the others are rejected, and it is said" {
+	local before
+	setting --set hold-timeout=20s --set hold-max=3
+	before=$(counters gated)
+	: >"$SGK_DIR/many"
+	# shellcheck disable=SC2016 # expanded inside
+	sgk_spawn "$SGK_DIR/many" sh -c 'echo $$ >"$1/cgroup.procs"; netns=$2; holder=$3
+		for i in 1 2 3 4 5; do nsenter --net="/run/netns/$netns" -- "$holder" tcp 192.0.2.3 80 & done; wait' \
+		many "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "$SGK_HOLDER" >/dev/null
+	sgk_wait 10 two_rejected
+	holding 3
+	[[ " $(difference "$before" "$(counters gated)") " == *" refused=2 unheld.table-full=2 "* ]]
+	run sagate doctor --json
+	jq -e '.checks | any(.check == "hold" and .status == "warn" and (.message | contains("3 calls wait already")))' <<<"$output"
+	relent
+	sgk_wait 10 all_through 3
+	demand
+	setting --set hold-timeout=20s
+}
+two_rejected() { [ "$(grep -c '"EAGAIN":1' "$SGK_DIR/many")" = 2 ]; }
+
 @test "a cgroup that can have no waiting room: the call is rejected, and it is said why" {
 	mkdir "$SGK_CGROUP2/$SGK_GATE/inner"
 	sh -c 'echo $$ >"$1/cgroup.procs"; exec sleep 60' inner "$SGK_CGROUP2/$SGK_GATE/inner" &

@@ -59,6 +59,9 @@ held_through() {
 	held_through 2001:db8:b::1
 	lab_capture_proves 4
 	lab_capture_proves 6
+	sagate status --metrics >"$LAB_DIR/metrics"
+	grep -q '^sagate_sa_seconds_count{space="host",peer="192.0.2.2"} [1-9]' "$LAB_DIR/metrics"
+	grep -q '^sagate_sa_seconds_bucket{space="host",peer="192.0.2.2",le="+Inf"} [1-9]' "$LAB_DIR/metrics"
 	lab_wait_until 5 no_rooms
 }
 
