@@ -303,6 +303,37 @@ two_rejected() { [ "$(grep -c '"EAGAIN":1' "$SGK_DIR/many")" = 2 ]; }
 	rmdir "$SGK_CGROUP2/$SGK_GATE/inner"
 }
 
+# A policy that is demanded by the kernel too would hide a leak: here only a requirement forbids it.
+@test "an address that is changed while its call waits gets nothing out to what must be protected" {
+	local seconds=${SAGATE_ADVERSARY_S:-4}
+	"${CC:-gcc}" -std=gnu11 -O2 -D_GNU_SOURCE -pthread -o "$SGK_DIR/adversary" "$BATS_TEST_DIRNAME/adversary.c"
+	printf '[require "forbidden"]\nto=192.0.2.5\n' >>"$SGK_CONF"
+	kill -HUP "$(cat "$SGK_DIR/daemon.pid")"
+	in_force "wait required-no-policy" tcp 192.0.2.5:80
+	count_at_peer 192.0.2.4
+	count_at_peer 192.0.2.5
+	run -0 gated "$SGK_DIR/adversary" 192.0.2.5 192.0.2.4 80 "$seconds"
+	echo "$output"
+	jq -e '.tcp.forbidden == 0 and .tcp.allowed > 10 and .udp.sent > 10 and .held > 10' <<<"$output"
+	[ "$(counted_at_peer 192.0.2.5)" = 0 ]
+	[ "$(counted_at_peer 192.0.2.4)" -gt 20 ]
+	# and such a packet would be seen
+	on_a "$SGK_PROBE" tcp 192.0.2.5 80 --for 0 || :
+	[ "$(counted_at_peer 192.0.2.5)" -gt 0 ]
+	on_b nft delete table ip adversary
+	sed -i '/^\[require "forbidden"\]/,$d' "$SGK_CONF"
+	kill -HUP "$(cat "$SGK_DIR/daemon.pid")"
+	in_force "clear no-policy" tcp 192.0.2.5:80
+}
+count_at_peer() {
+	on_b nft "add table ip adversary; add chain ip adversary in { type filter hook prerouting priority -300; };
+		add rule ip adversary in ip daddr $1 counter"
+}
+counted_at_peer() {
+	on_b nft -j list table ip adversary | jq "[.nftables[].rule? | select(.) | .expr |
+		select(.[0].match.right == \"$1\") | .[1].counter.packets] | add"
+}
+
 @test "a detached gate and another mode let everybody go" {
 	begin udp 192.0.2.3 80
 	sagate attach "/$SGK_GATE" --name gated --mode reject
