@@ -50,14 +50,11 @@ int hold_status_signalled(const char *status)
 	return (pending & acts & ~mask_of(status, "\nSigBlk:")) != 0;
 }
 
-/* x86: a call that is restarted is made once more, and its instruction has so many bytes. */
-#define RESTART_BYTES 2
-
 /*
  * proc_pid_syscall(5): its number first; -1: in no call; "running"; last the stack pointer and the
  * program counter. A thread that was frozen on its way into a handler is elsewhere, though the
- * number is still there. One whose call is about to be made again
- * is before it, in none or in that.
+ * number is still there. So is one whose call is about to be made
+ * again (2 bytes before, in none or in that): a signal would not end it, but come before it.
  */
 int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp)
 {
@@ -67,13 +64,11 @@ int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp)
 
 	if (!strncmp(syscall, "running", 7))
 		return -EAGAIN;
-	if (sscanf(syscall, "-1 %llx %llx", &at_sp, &at_ip) == 2)
-		return at_sp == sp && at_ip == ip - RESTART_BYTES;
 	if (sscanf(syscall, "%ld %*x %*x %*x %*x %*x %*x %llx %llx", &nr, &at_sp, &at_ip) != 3)
 		return 0;
 	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
 		if (nr == held[i])
-			return at_sp == sp && (at_ip == ip || at_ip == ip - RESTART_BYTES);
+			return at_sp == sp && at_ip == ip;
 	return 0;
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * adversary FORBIDDEN ALLOWED PORT SECONDS: one thread changes the address in a sockaddr to and fro,
- * as fast as it can, while another connects and sends to it. What left is seen at the peer; here is
- * counted which of the two a call that succeeded had:
+ * adversary FORBIDDEN ALLOWED PORT SECONDS: one thread changes the address in a sockaddr to and
+ * fro, as fast as it can, while another connects and sends to it. What left is seen at the peer;
+ * here is counted which of the two a call that succeeded had:
  *
  * {"tcp":{"forbidden":0,"allowed":812,"errors":93},"udp":{"sent":9000,"errors":70},"held":1500}
  *
- * held: calls that took longer than 2 ms, so that their thread slept and the address changed under them.
+ * held: calls that took longer than 2 ms, so that their thread slept and the address changed under
+ * them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
