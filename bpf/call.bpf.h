@@ -41,6 +41,7 @@ struct call {
 	bool allow_no_policy : 1, stale_open : 1; /* of the gate */
 	bool link_in_vrf : 1;			  /* the xfrm interface's, see VRF_LINK */
 	bool by_sport : 1;			  /* a source port was compared */
+	bool forwarded : 1;			  /* another space decides, see flow_forward() */
 	bool settled : 1;			  /* decided while the epoch stood still */
 	__u32 epoch;				  /* that one */
 	__u32 bound;	/* what the socket is bound to, see KNOWN_INSTEAD */
@@ -139,7 +140,7 @@ __noinline int flow_route(struct call *c, const struct space_state *st)
 			f->has_oif = KNOWN_UNSURE;
 		return vrf_maybe(c, st);
 	}
-	if (q.answer.unknown || (q.answer.by_source && f->has_saddr)) {
+	if (q.answer.unknown || (q.answer.by_source && (f->has_saddr || c->forwarded))) {
 		if (st->vrfs)
 			flow_device(f, &q.answer, false);
 		return vrf_maybe(c, st) | (q.answer.by_source & BY_SOURCE_XFRMI ? ROUTE_UNSURE : 0);
@@ -147,7 +148,7 @@ __noinline int flow_route(struct call *c, const struct space_state *st)
 	if (q.answer.none)
 		return ROUTE_NONE;
 	flow_device(f, &q.answer, true);
-	if (!f->has_saddr && !(q.answer.vrf_flags & VRF_LEFT)) {
+	if (!f->has_saddr && !c->forwarded && !(q.answer.vrf_flags & VRF_LEFT)) {
 		__builtin_memcpy(f->saddr, q.answer.saddr, sizeof(f->saddr));
 		f->has_saddr = KNOWN_ROUTED;
 	}

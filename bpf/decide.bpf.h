@@ -103,6 +103,47 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 	return decide_policies(c, st, route);
 }
 
+/*
+ * A gate that asks another space than the caller's (spd=host): the packets come there as a router
+ * gets them, with the source that the caller's routing chose, without its device and mark. Where
+ * that source is not known none takes its place. A global function: see route_lookup().
+ */
+__noinline int flow_forward(struct call *c)
+{
+	struct space_state *st;
+	__u32 *space, asked, epoch;
+	struct flow *f;
+	__u64 netns;
+
+	if (!c)
+		return 0;
+	f = &c->flow;
+	netns = f->netns;
+	asked = c->space;
+	space = bpf_map_lookup_elem(&spaces, &netns);
+	st = space ? bpf_map_lookup_elem(&space_state, space) : NULL;
+	if (!f->has_saddr && st && st->netns == netns) {
+		c->now = bpf_ktime_get_boot_ns();
+		epoch = *(volatile __u32 *)&st->epoch;
+		c->space = *space;
+		c->forwarded = false;
+		flow_route(c, st);
+		barrier();
+		if (f->has_saddr == KNOWN_ROUTED && !is_stale(c, st) &&
+		    *(volatile __u32 *)&st->epoch == epoch)
+			f->has_saddr = KNOWN_BOUND;
+		else
+			f->has_saddr = KNOWN_NOT;
+		c->space = asked;
+	}
+	if (!f->has_saddr)
+		__builtin_memset(f->saddr, 0, sizeof(f->saddr));
+	f->has_oif = KNOWN_NOT;
+	f->oif = f->mark = 0;
+	c->forwarded = true;
+	return 0;
+}
+
 /* Has the last negotiation for what is missing failed, and is it backed off? */
 static __always_inline void note_failed(struct decision *d)
 {
@@ -138,6 +179,9 @@ static __always_inline int decide(struct call *c, const struct gate_settings *g)
 	c->space = *space;
 	c->allow_no_policy = g->allow_no_policy;
 	c->stale_open = g->stale_open;
+	c->forwarded = netns != c->flow.netns;
+	if (c->forwarded)
+		flow_forward(c);
 	for (int try = 0; try < DECIDE_TRIES; try++) {
 		__u32 epoch = *(volatile __u32 *)&st->epoch;
 
@@ -151,7 +195,7 @@ static __always_inline int decide(struct call *c, const struct gate_settings *g)
 		if (*(volatile __u32 *)&st->epoch == epoch) {
 			note_failed(d);
 			c->epoch = epoch;
-			c->settled = true;
+			c->settled = !c->forwarded; /* the other space's epoch is not kept */
 			return 0;
 		}
 	}

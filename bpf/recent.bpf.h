@@ -155,7 +155,9 @@ __noinline int recent_find(const struct flow *f, const struct gate_settings *g)
 
 	if (!f || !g || !g->cgroup_id)
 		return REASON_COUNT;
-	netns = g->spd_netns ? g->spd_netns : f->netns;
+	netns = f->netns;
+	if (g->spd_netns && g->spd_netns != netns)
+		return REASON_COUNT;
 	last = recent_last(f, g->allow_no_policy, g->stale_open);
 	place = recent_place(f);
 	reason = recent_at(place, f, last, netns);

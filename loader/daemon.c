@@ -134,6 +134,7 @@ static void on_committed(void *ctx, struct space *s)
 
 	daemon_publish(d,
 		       json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "synced", 1));
+	holds_decide_anew(d->holds); /* its negotiations can start now */
 	if (d->ready)
 		return;
 	LL_FOREACH(d->spaces, s)
@@ -188,8 +189,12 @@ static int on_ring_event(void *ctx, void *data, size_t size)
 		daemon_publish(d, event_to_json(event, gate ? gate->name : NULL));
 	s = daemon_space_of(d, gate && gate->settings.spd_netns ? gate->settings.spd_netns
 								: event->flow.netns);
-	/* audit only looks: what it lets pass starts IKE as it would without us */
-	if (s && event->mode != MODE_AUDIT)
+	/*
+	 * audit only looks: what it lets pass starts IKE as it would without us. Of a space that is
+	 * not known yet nobody can say what it takes: who is refused asks again, who is held is
+	 * woken then.
+	 */
+	if (s && s->committed && event->mode != MODE_AUDIT)
 		negotiations_event(d->negotiations, s, event);
 	if (s && gate && event->held)
 		holds_event(d->holds, event, &gate->settings, gate->name, s->name);
@@ -269,7 +274,7 @@ static void update_kick(struct daemon *d)
 void daemon_gates_changed(struct daemon *d)
 {
 	update_kick(d);
-	holds_gates_changed(d->holds);
+	holds_decide_anew(d->holds);
 }
 
 static void attach_gates(struct daemon *d)

@@ -161,13 +161,13 @@ int daemon_attach_container(struct daemon *d, const char *name, const char *cgro
 				 "gate %s is there already, for %.200s: give this one another name "
 				 "(annotation org.sagate.gate)",
 				 name, gate->cgroup);
-	settings->own_space = !settings->spd_netns;
+	settings->own_space = 1; /* with spd=host for its routes */
 	err = gates_attach(d->gates, name, cgroup, GATE_COMMAND, settings, e);
 	if (err)
 		return err;
 	gate = gates_find(d->gates, name);
 	snprintf(gate->container, sizeof(gate->container), "%s", id);
-	err = settings->own_space ? add(d, gate, e) : 0;
+	err = add(d, gate, e);
 	if (err)
 		gates_detach(d->gates, name, NULL);
 	return err;

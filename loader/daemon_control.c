@@ -102,7 +102,7 @@ static int do_attach(struct daemon *d, const json_t *args, json_t **result, stru
 		return error_set(e, -EINVAL, "bad-request", "attach: name and cgroup are expected");
 	err = settings_of(d, args, &settings, e);
 	if (!err)
-		settings.own_space = daemon_container_space(d, name) && !settings.spd_netns;
+		settings.own_space = daemon_container_space(d, name);
 	if (!err && container)
 		err = daemon_attach_container(d, name, cgroup, container, &settings, e);
 	else if (!err)

@@ -163,7 +163,7 @@ void holds_failed(struct holds *h, const struct neg_key *key)
 	holds_tidy_soon(h);
 }
 
-void holds_gates_changed(struct holds *h)
+void holds_decide_anew(struct holds *h)
 {
 	struct one *o = h->list;
 

@@ -58,8 +58,8 @@ void holds_signal(struct holds *h, const struct hold_signal *s);
 void holds_settled(struct holds *h, __u32 space);
 /* A negotiation failed. */
 void holds_failed(struct holds *h, const struct neg_key *key);
-/* Gates came, went or have other settings: everybody goes on and is decided anew. */
-void holds_gates_changed(struct holds *h);
+/* Gates came, went or have other settings, or a space is known now: everybody is decided anew. */
+void holds_decide_anew(struct holds *h);
 
 const struct hold_stats *holds_stats(const struct holds *h);
 json_t *holds_to_json(const struct holds *h);

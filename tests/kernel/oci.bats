@@ -161,7 +161,7 @@ reads() { # it catches the signal by then (bit 14 - 1)
 	hook one 0 stopped "$ours"
 }
 
-@test "spd=own: its namespace is mirrored before its first call and until its last gate goes; spd=host needs none" {
+@test "spd=own: its namespace is mirrored before its first call and until its last gate goes; with spd=host, too" {
 	process one --net
 	spaces_are '[]'
 	hook one "$(pid one)" created "$ours"
@@ -195,8 +195,9 @@ reads() { # it catches the signal by then (bit 14 - 1)
 	[ "$(explain udp 203.0.113.1:9 --netns "$(pid two)")" = "wait no-space" ]
 	process three --net
 	hook three "$(pid three)" created '{"org.sagate.spd":"host"}'
-	spaces_are '[]'
+	spaces_are '["three"]' # for its routes
 	hook three 0 stopped "$ours"
+	spaces_are '[]'
 }
 
 # heartbeats N: until the daemon's heart has beaten so often.

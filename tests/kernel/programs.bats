@@ -92,7 +92,8 @@ asyncio.run(main())'
 
 @test "ssh" {
 	local d=$SGK_DIR
-	mkdir -p -m 700 "$d/home/.ssh"
+	mkdir -p "$d/home/.ssh"
+	chmod 700 "$d/home" "$d/home/.ssh"
 	ssh-keygen -q -t ed25519 -N '' -f "$d/key"
 	cp "$d/key.pub" "$d/home/.ssh/authorized_keys"
 	dropbearkey -t ed25519 -f "$d/hostkey" >/dev/null

@@ -242,6 +242,38 @@ slot_of() { bpftool map dump pinned "$SGK_PIN/map/spaces" | jq ".[] | select(.ke
 	spd delete dst 192.0.2.6/32
 }
 
+@test "with spd=host a source is the one that the caller's own routing chooses; where it is not known, none stands in" {
+	netns_up "$SGK_RED"
+	ip -n "$SGK_RED" addr add 203.0.113.18/28 dev w
+	ip -n "$SGK_RED" addr add 203.0.113.40/28 dev w
+	ip -n "$SGK_RED" route add 198.51.100.112/28 dev w src 203.0.113.18
+	sgk_conf "$(red)
+	[require \"from-red\"]
+	to=198.51.100.112/28
+	from=203.0.113.16/28"
+	reload
+	sgk_wait 5 state_is red mirrored
+	sagate attach "/$SGK_GATE" --name gated --set spd=host >/dev/null
+	in_force "clear no-policy" udp 198.51.100.113:80
+	# the host's own flow passes, and is remembered
+	expect ok udp 198.51.100.113 80
+	expect ok udp 198.51.100.113 80
+	sgk_wait 5 asked "$SGK_RED" "wait required-no-policy" udp 198.51.100.113:80 --gate gated
+	[ "$(sagate explain udp 198.51.100.113:80 --netns "$SGK_RED" --gate gated --json | jq -r .flow.src)" = 203.0.113.18 ]
+	[ "$(inside "$SGK_RED" udp 198.51.100.113 80)" = EAGAIN ]
+	ip -n "$SGK_RED" route replace 198.51.100.112/28 dev w src 203.0.113.40
+	sgk_wait 5 asked "$SGK_RED" "clear no-policy" udp 198.51.100.113:80 --gate gated
+	[ "$(inside "$SGK_RED" udp 198.51.100.113 80)" = ok ]
+	# of a namespace that is no space no source is known
+	netns_up "$SGK_BLUE-x"
+	asked "$SGK_BLUE-x" "wait source-unknown" udp 198.51.100.113:80 --gate gated
+	[ "$(inside "$SGK_BLUE-x" udp 198.51.100.113 80)" = EAGAIN ]
+	ip netns del "$SGK_BLUE-x"
+	sgk_conf "$(red)"
+	reload
+	sagate attach "/$SGK_GATE" --name gated >/dev/null
+}
+
 @test "two sections of one namespace: the second is refused in words, and taken when the first goes" {
 	netns_up "$SGK_RED"
 	sgk_wait 5 state_is red mirrored
