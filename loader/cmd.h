@@ -98,7 +98,7 @@ json_t *cli_settings(const struct cli *cli);
 
 /* The two options that attach and run share. */
 #define CLI_SETTINGS_OPTIONS                                                                       \
-	{"--mode", "MODE", false, "audit (let pass and count) or reject (refuse)"},                \
+	{"--mode", "MODE", false, "audit (let pass and count), reject (refuse) or hold (wait)"},   \
 	{                                                                                          \
 		"--set", "KEY=VALUE", true, "another setting of [defaults] in sagate.conf(5)"      \
 	}

@@ -105,10 +105,29 @@ static void on_synced(void *ctx, struct space *s, bool synced)
 				      synced));
 }
 
+static void note_full(struct daemon *d, struct space *s)
+{
+	bool full = space_full(s);
+
+	if (full == s->full_told)
+		return;
+	s->full_told = full;
+	if (full)
+		log_error("space %s: not all of its policies and SAs fit into the maps: its flows "
+			  "are refused (sagate doctor names the key to raise)",
+			  s->name);
+	else
+		log_notice("space %s: all of its policies and SAs fit into the maps again",
+			   s->name);
+	daemon_publish(d,
+		       json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "full", full));
+}
+
 static void on_settled(void *ctx, struct space *s)
 {
 	struct daemon *d = ctx;
 
+	note_full(d, s);
 	negotiations_settled(d->negotiations, s);
 	holds_settled(d->holds, s->slot);
 	daemon_waits_settled(d, s);

@@ -9,7 +9,7 @@ static void sync_text(const json_t *row, const char *key, char *buf, size_t size
 	const char *why = json_get_text(row, "stale_reason");
 
 	if (json_get_bool(row, key))
-		snprintf(buf, size, "yes");
+		snprintf(buf, size, json_get_int(row, "not_stored", 0) ? "yes (full)" : "yes");
 	else
 		snprintf(buf, size, why ? "no (%s)" : "no", why);
 }

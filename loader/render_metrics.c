@@ -47,6 +47,8 @@
 	X("requirements", "sagate_space_requirements", "gauge", "Requirements in force.")          \
 	X("resyncs", "sagate_space_resyncs_total", "counter", "Snapshots taken.")                  \
 	X("overruns", "sagate_space_overruns_total", "counter", "Netlink overruns.")               \
+	X("not_stored", "sagate_space_not_stored", "gauge",                                        \
+	  "Entries that do not fit into the maps: the space's flows are refused.")                 \
 	X("last_sync_s", "sagate_space_last_sync_seconds", "gauge",                                \
 	  "last_sync_s of the space's status.")                                                    \
 	X("ike.up", "sagate_ike_up", "gauge", "Whether the IKE daemon answers.")                   \

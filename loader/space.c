@@ -397,6 +397,16 @@ bool space_error_absent(const struct error *e)
 	return !strcmp(e->code, "no-such-netns");
 }
 
+bool space_full(const struct space *s)
+{
+	struct spd_counts spd;
+	struct sad_counts sad;
+
+	spd_count(mirror_spd(s->mirror), &spd);
+	sad_count(mirror_sad(s->mirror), &sad);
+	return spd.missing + sad.missing > 0;
+}
+
 bool space_synced(const struct space *s)
 {
 	return s->committed && mirror_synced(s->mirror);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * held ROUNDS CGROUP DAEMON: for the script hold, in its namespace. In each round a policy asks for an
- * SA, a process in the gate at CGROUP calls connect(), and once it sleeps in a waiting room the policy
- * goes. From the event of that, as a listener reads it that does nothing else, to connect() returned; and
- * the CPU that the call and the daemon (its process id) used while it waited, a call of a tenth of a
- * second. Baseline: the same connect() without the policy.
+ * held ROUNDS CGROUP DAEMON: for the script hold, in its namespace. In each round a policy asks for
+ * an SA, a process in the gate at CGROUP calls connect(), and once it sleeps in a waiting room the
+ * policy goes. From the event of that, as a listener reads it that does nothing else, to connect()
+ * returned; and the CPU that the call and the daemon (its process id) used while it waited, a call
+ * of a tenth of a second. Baseline: the same connect() without the policy.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -134,7 +134,8 @@ static double event_us(int bare)
 }
 
 /* False: it went through before the daemon had the policy. */
-static bool held_round(int fd, int bare, const char *cgroup, const char *daemon, double *us, double *ms)
+static bool held_round(int fd, int bare, const char *cgroup, const char *daemon, double *us,
+		       double *ms)
 {
 	double cpu, event;
 	pid_t pid;
@@ -170,7 +171,8 @@ int main(int argc, char **argv)
 
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		die("usage: held ROUNDS CGROUP DAEMON");
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	if (shared == MAP_FAILED)
 		die("mmap: %s", strerror(errno));
 	fd = xfrm_open();

@@ -39,9 +39,13 @@ doctor() { sagate doctor --json || :; }
 	in_force "wait table-full" udp 192.0.2.2:80
 	expect EAGAIN udp 192.0.2.2 80
 	doctor | grep -q 'raise policies-max= in \[daemon\]'
+	sgk_wait 5 grep -q 'space host: not all of its policies and SAs fit into the maps' "$SGK_DIR/log"
+	sagate status --metrics >"$SGK_DIR/metrics"
+	grep -q '^sagate_space_not_stored{space="host"} [1-9]' "$SGK_DIR/metrics"
 	[ "$(entries spd)" = 4 ]
 	spd delete dst 198.51.100.1/32
 	in_force "clear no-policy" udp 192.0.2.2:80
+	sgk_wait 5 grep -q 'space host: all of its policies and SAs fit into the maps again' "$SGK_DIR/log"
 	expect ok udp 192.0.2.2 80
 	expect EACCES udp 198.51.100.5 9
 	expect EACCES udp 198.51.100.2 9
