@@ -204,11 +204,11 @@ refused() { # RUNTIME ANNOTATIONS WORDS
 	gate_lab mode=tunnel a:local_ts=198.51.100.4/30 a:remote_ts=203.0.113.0/24 \
 		b:local_ts=203.0.113.0/24 b:remote_ts=198.51.100.4/30
 	gate_mark
-	run ! --separate-stderr container crun host /run/netns/c "$host" probe tcp 203.0.113.1 80 --for 0
+	run ! --separate-stderr container crun forwarded /run/netns/c "$host" probe tcp 203.0.113.1 80 --for 0
 	got "$output" EAGAIN
 	[ "$(gate_plain)" = 0 ]
 	sagate wait tcp 203.0.113.1:80 --from 198.51.100.7 --timeout 60
-	run -0 --separate-stderr container crun host2 /run/netns/c "$host" probe tcp 203.0.113.1 80 --echo --for 0
+	run -0 --separate-stderr container crun forwarded2 /run/netns/c "$host" probe tcp 203.0.113.1 80 --echo --for 0
 	jq -e '.echoed == 1' <<<"$output"
 	[ "$(gate_plain)" = 0 ]
 	lab_wait_until 10 only_spaces '["host"]'
