@@ -109,13 +109,14 @@ static int ask(struct waiting *w, json_t **answer, struct error *e)
 }
 
 /*
- * A daemon that is there and cannot answer now, or was there: it may be back in time. One that
- * never was is not waited for.
+ * A daemon that is there and cannot answer now, or was there and starts anew, which may take long
+ * on a slow machine: it may be back in time. One that never was is not waited for.
  */
 static bool may_come_back(const struct waiting *w, const struct error *e)
 {
 	return !strcmp(e->code, "starting") || !strcmp(e->code, "busy") ||
-	       !strcmp(e->code, "daemon-died") || (w->reached && !strcmp(e->code, "no-daemon"));
+	       !strcmp(e->code, "daemon-died") ||
+	       (w->reached && (!strcmp(e->code, "no-daemon") || !strcmp(e->code, "timeout")));
 }
 
 static int lost(const struct waiting *w, const struct error *e)

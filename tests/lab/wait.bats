@@ -45,7 +45,10 @@ waiter() {
 		waiter "$LAB_DIR/$1" "$SAGATE" -s "$GATE_SOCKET" wait "${@:2}" --json >/dev/null
 }
 ended() { [ -s "$LAB_DIR/$1.status" ]; }
-passed() { [ "$(cat "$LAB_DIR/$1.status")" = 0 ] && jq -e '.verdict == "protected" and .reason == "sa"' "$LAB_DIR/$1.json"; }
+passed() {
+	cat "$LAB_DIR/$1".{err,json,status}
+	[ "$(cat "$LAB_DIR/$1.status")" = 0 ] && jq -e '.verdict == "protected" and .reason == "sa"' "$LAB_DIR/$1.json"
+}
 waiters_are() { [ "$(gate_look | jq .waits)" = "$1" ]; }
 negotiates() { sagate show negotiations --json | jq -e 'any(.state == "started")'; }
 
