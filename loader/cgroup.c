@@ -102,9 +102,16 @@ static int read_all(const char *path, char **out)
 
 int cgroup_mount(char mount[PATH_MAX], struct error *e)
 {
+	static char found[PATH_MAX]; /* a call that waits should not wait for the list of mounts */
 	_cleanup_free_ char *text = NULL;
-	int r = read_all("/proc/self/mountinfo", &text);
+	struct statfs fs;
+	int r;
 
+	if (found[0] && !statfs(found, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC) {
+		strcpy(mount, found);
+		return 0;
+	}
+	r = read_all("/proc/self/mountinfo", &text);
 	if (r)
 		return error_set(e, r, "no-cgroup2", "cannot read /proc/self/mountinfo: %s",
 				 strerror(-r));
@@ -112,6 +119,7 @@ int cgroup_mount(char mount[PATH_MAX], struct error *e)
 		return error_set(e, -ENODEV, "no-cgroup2",
 				 "cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup "
 				 "(beside v1: /sys/fs/cgroup/unified)");
+	strcpy(found, mount);
 	return 0;
 }
 

@@ -34,8 +34,10 @@ void daemon_publish(struct daemon *d, json_t *event)
 	json_decref(event);
 }
 
-static bool watched(const struct daemon *d)
+static bool watched(const void *ctx)
 {
+	const struct daemon *d = ctx;
+
 	return d->control && control_watchers(d->control);
 }
 
@@ -127,9 +129,9 @@ static void on_settled(void *ctx, struct space *s)
 {
 	struct daemon *d = ctx;
 
+	holds_settled(d->holds, s->slot); /* first: somebody waits */
 	note_full(d, s);
 	negotiations_settled(d->negotiations, s);
-	holds_settled(d->holds, s->slot);
 	daemon_waits_settled(d, s);
 }
 
@@ -434,7 +436,8 @@ static int start(struct daemon *d, struct error *e)
 		err = negotiations_new(d->event, d->bpf, &options, on_negotiation, d,
 				       &d->negotiations);
 	if (!err)
-		err = holds_new(d->event, d->bpf, on_negotiation, d, &d->holds, e);
+		err = holds_new(d->event, d->bpf,
+				&(struct hold_watchers){watched, on_negotiation, d}, &d->holds, e);
 	if (!err)
 		negotiations_on_failed(d->negotiations, on_negotiation_failed);
 	if (err)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,13 +47,13 @@ static json_t *to_json(const struct one *o)
 
 static void tell(struct holds *h, const struct one *o, const char *state)
 {
-	json_t *j = to_json(o);
+	json_t *j = h->watchers.are_there(h->watchers.ctx) ? to_json(o) : NULL;
 
 	if (!j)
 		return;
 	json_object_set_new(j, "event", json_string("hold"));
 	json_object_set_new(j, "state", json_string(state));
-	h->publish(h->ctx, j);
+	h->watchers.tell(h->watchers.ctx, j);
 	json_decref(j);
 }
 
@@ -136,15 +137,19 @@ static bool waits(const struct holds *h, const struct one *o)
 void holds_settled(struct holds *h, __u32 space)
 {
 	struct one *o = h->list, *next;
+	bool any = false;
 
 	while (o) {
 		next = o->next;
 		if (!o->out && o->key.space == space && !waits(h, o)) {
 			release_room(h, o->room, HOLD_PASSES);
+			any = true;
 			next = h->list; /* others may have gone with it */
 		}
 		o = next;
 	}
+	if (any)
+		sched_yield(); /* to them: they may be on this CPU */
 	holds_tidy_soon(h);
 }
 
@@ -188,7 +193,7 @@ void holds_let_out(struct holds *h, struct one *o, __u64 now)
 	tell(h, o, end_names[HOLD_SIGNAL]);
 }
 
-int holds_new(sd_event *event, struct bpf *b, void (*publish)(void *ctx, json_t *event), void *ctx,
+int holds_new(sd_event *event, struct bpf *b, const struct hold_watchers *watchers,
 	      struct holds **out, struct error *e)
 {
 	struct holds *h = calloc(1, sizeof(*h));
@@ -197,8 +202,7 @@ int holds_new(sd_event *event, struct bpf *b, void (*publish)(void *ctx, json_t 
 	if (!h)
 		return error_set(e, -ENOMEM, "memory", "no memory");
 	h->bpf = b;
-	h->publish = publish;
-	h->ctx = ctx;
+	h->watchers = *watchers;
 	err = rooms_new(&h->rooms, e);
 	if (!err)
 		err = holds_timer_new(h, event, e);

@@ -42,8 +42,14 @@ struct hold_stats {
 
 struct holds;
 
-/* `publish` gets an event for watchers (borrowed). */
-int holds_new(sd_event *event, struct bpf *b, void (*publish)(void *ctx, json_t *event), void *ctx,
+/* Whom to tell of calls that wait and go on. */
+struct hold_watchers {
+	bool (*are_there)(const void *ctx);	/* else there is nothing to be told */
+	void (*tell)(void *ctx, json_t *event); /* borrowed */
+	void *ctx;
+};
+
+int holds_new(sd_event *event, struct bpf *b, const struct hold_watchers *watchers,
 	      struct holds **out, struct error *e);
 /* Everybody goes on, and is decided by BPF alone. NULL is fine. */
 void holds_free(struct holds *h);

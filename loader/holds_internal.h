@@ -49,8 +49,7 @@ struct holds {
 	__u64 map_swept;
 	struct hold_stats stats;
 	char problem[512];
-	void (*publish)(void *ctx, json_t *event);
-	void *ctx;
+	struct hold_watchers watchers;
 };
 
 /* holds_timer.c */

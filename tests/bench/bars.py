@@ -41,6 +41,12 @@ def judge(rows):
             spread(pick(ours, case=case), "ratio", "case"))
     for case in ("against reading", "against reading and putting"):
         bar(f"first snapshot {case}", 1.5, worst(pick(rows, bench="snapshot", case=case)))
+    for quantile, limit in (("p50", 60), ("p99", 500)):
+        bar(f"hold: us from the event to connect() returned, {quantile}", limit,
+            worst(pick(rows, bench="hold", case=f"event to connect() returned, {quantile}, waits 2 ms"),
+                  "value"))
+    bar("hold: ms of CPU of a call that waits", 1,
+        worst(pick(rows, bench="hold", case="CPU of a call that waits, waits 100 ms"), "value"))
     for r in pick(rows, bench="change", case="a second"):
         bar("changes as fast as a process makes them: overruns", 0, r["overruns"])
     for r in pick(rows, bench="memory"):
