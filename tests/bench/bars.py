@@ -47,6 +47,9 @@ def judge(rows):
                   "value"))
     bar("hold: ms of CPU of a call that waits", 1,
         worst(pick(rows, bench="hold", case="CPU of a call that waits, waits 100 ms"), "value"))
+    for r in pick(rows, bench="hold", unit="s"):
+        bar(f"hold: s until {r['case']}", 1, r["value"])
+        bar(f"hold: {r['case']}: lost", 0, r["slept"] - r["sent"], True)
     for r in pick(rows, bench="change", case="a second"):
         bar("changes as fast as a process makes them: overruns", 0, r["overruns"])
     for r in pick(rows, bench="memory"):
