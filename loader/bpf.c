@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -34,7 +35,8 @@ static int on_libbpf_print(enum libbpf_print_level level, const char *fmt, va_li
 	line[strcspn(line, "\n")] = '\0';
 	if (level == LIBBPF_WARN && strstr(line, "libbpf: "))
 		snprintf(last_warning, sizeof(last_warning), "%s", line);
-	log_debug("%s", line);
+	if (level == LIBBPF_WARN || getenv("SAGATE_LIBBPF_DEBUG"))
+		log_debug("%s", line);
 	return 0;
 }
 

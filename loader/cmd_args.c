@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "control_listen.h"
 
 /*
  * Options have one exact name each: getopt_long would also take their beginnings, which would tie
@@ -96,6 +97,17 @@ static void look_for_json(struct cli *cli, int argc, char **argv, int first)
 			cli->json = true;
 }
 
+/* Wherever -s stood, in front of the command too. */
+static int check_socket(const struct cli *cli)
+{
+	struct sockaddr_un sa;
+	struct error e;
+
+	if (cli->socket && control_address(cli->socket, &sa, &e) < 0)
+		return cli_usage_error(cli, &e);
+	return CLI_DONE;
+}
+
 static int check_count(struct cli *cli)
 {
 	const struct command *c = cli->command;
@@ -107,7 +119,7 @@ static int check_count(struct cli *cli)
 	if (cli->arg_count > c->max_args)
 		return cli_usage(cli, "%s: one argument too many for %s", cli->args[c->max_args],
 				 c->name);
-	return CLI_DONE;
+	return check_socket(cli);
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv, int first)

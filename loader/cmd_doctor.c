@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "client.h"
 #include "cmd.h"
 #include "cmd_doctor.h"
+#include "control.h"
 #include "json_util.h"
 #include "render.h"
 
@@ -13,11 +15,18 @@ static void ask_daemon(const struct cli *cli, json_t *checks)
 {
 	_cleanup_json_ json_t *found = NULL;
 	struct error e = {};
+	char none[sizeof(e.message)];
 	int r = client_call(cli->socket, "doctor", NULL, &found, &e);
 
-	if (r < 0) {
-		doctor_add(checks, "daemon", "fail", e.message,
+	if (r == -ENOENT || r == -ECONNREFUSED) { /* what to do is in the hint */
+		snprintf(none, sizeof(none), "no daemon at %.300s",
+			 cli->socket ? cli->socket : CONTROL_PATH);
+		doctor_add(checks, "daemon", "fail", none,
 			   "systemctl status sagate, or start it: sagate daemon");
+		return;
+	}
+	if (r < 0) {
+		doctor_add(checks, "daemon", "fail", e.message, NULL);
 		return;
 	}
 	doctor_add(checks, "daemon", "ok", "the daemon answers", NULL);

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,22 +20,101 @@ static int no_ports(const struct cli *cli, const char *text)
 			 cli->args[0], text, cli->args[0]);
 }
 
-static int add_endpoint(const struct cli *cli, json_t *args, const char *text, const char *addr,
-			const char *port)
+static int parse_proto(const struct cli *cli, uint8_t *proto)
 {
-	json_int_t proto = json_get_int(args, "proto", 0);
-	struct endpoint ep;
-	char buf[UNITS_TEXT];
 	struct error e;
 
-	if (endpoint_parse(text, &ep, &e) < 0)
+	if (proto_parse(cli->args[0], proto, &e) < 0)
 		return cli_usage_error(cli, &e);
-	if (ep.has_port && (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6))
+	if (!*proto)
+		return cli_usage(cli, "protocol %s: no packet has it: write 1 to 255 or a name",
+				 cli->args[0]);
+	return CLI_DONE;
+}
+
+static int parse_endpoint(const struct cli *cli, const char *text, uint8_t proto,
+			  struct endpoint *ep)
+{
+	struct error e;
+
+	if (endpoint_parse(text, ep, &e) < 0)
+		return cli_usage_error(cli, &e);
+	if (ep->has_port && (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6))
 		return no_ports(cli, text);
+	return CLI_DONE;
+}
+
+/* What packets to it are: a v4-mapped address is IPv4. */
+static int version_of(const struct endpoint *ep)
+{
+	const __be32 *a = ep->addr;
+
+	return ep->family == AF_INET || (!a[0] && !a[1] && a[2] == htonl(0xffff)) ? 4 : 6;
+}
+
+/* Of an IPv6 address whose last part may be meant as a port. */
+static void hint_at_port(const struct cli *cli, const struct endpoint *ep, uint8_t proto)
+{
+	const char *text = cli->args[1];
+
+	if (cli->json || ep->family != AF_INET6 || ep->has_port || text[0] == '[')
+		return;
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP)
+		fprintf(stderr,
+			"sagate: %s is taken as an address without a port; with one it is "
+			"[ADDRESS]:PORT\n",
+			text);
+}
+
+static int check_destination(const struct cli *cli, const struct endpoint *dst, uint8_t proto)
+{
+	const int version = version_of(dst);
+
+	if ((proto == IPPROTO_ICMP && version == 6) || (proto == IPPROTO_ICMPV6 && version == 4))
+		return cli_usage(cli, "%s %s: over IPv%d it is %s", cli->args[0], cli->args[1],
+				 version, version == 6 ? "icmpv6" : "icmp");
+	hint_at_port(cli, dst, proto);
+	return CLI_DONE;
+}
+
+static int check_source(const struct cli *cli, const struct endpoint *src,
+			const struct endpoint *dst, const char *text)
+{
+	if (src->family == dst->family)
+		return CLI_DONE;
+	return cli_usage(cli, "--from %s: IPv%d, and the destination %s is IPv%d", text,
+			 src->family == AF_INET ? 4 : 6, cli->args[1],
+			 dst->family == AF_INET ? 4 : 6);
+}
+
+static void put_endpoint(json_t *args, const struct endpoint *ep, const char *addr,
+			 const char *port)
+{
+	char buf[UNITS_TEXT];
+
 	json_object_set_new(args, addr,
-			    json_string(addr_format(ep.family, ep.addr, buf, sizeof(buf))));
-	if (ep.has_port)
-		json_object_set_new(args, port, json_integer(ntohs(ep.port)));
+			    json_string(addr_format(ep->family, ep->addr, buf, sizeof(buf))));
+	if (ep->has_port)
+		json_object_set_new(args, port, json_integer(ntohs(ep->port)));
+}
+
+static int add_endpoints(const struct cli *cli, json_t *args, uint8_t proto)
+{
+	const char *from = cli_value(cli, "--from");
+	struct endpoint dst, src;
+	int r = parse_endpoint(cli, cli->args[1], proto, &dst);
+
+	if (r == CLI_DONE)
+		r = check_destination(cli, &dst, proto);
+	if (r == CLI_DONE && from)
+		r = parse_endpoint(cli, from, proto, &src);
+	if (r == CLI_DONE && from)
+		r = check_source(cli, &src, &dst, from);
+	if (r != CLI_DONE)
+		return r;
+	put_endpoint(args, &dst, "dst", "dport");
+	if (from)
+		put_endpoint(args, &src, "src", "sport");
 	return CLI_DONE;
 }
 
@@ -96,17 +176,14 @@ static int add_place(const struct cli *cli, json_t *args)
 
 int cli_flow(const struct cli *cli, json_t *args)
 {
-	const char *from = cli_value(cli, "--from"), *gate = cli_value(cli, "--gate");
-	struct error e;
+	const char *gate = cli_value(cli, "--gate");
 	uint8_t proto;
-	int r;
+	int r = parse_proto(cli, &proto);
 
-	if (proto_parse(cli->args[0], &proto, &e) < 0)
-		return cli_usage_error(cli, &e);
+	if (r != CLI_DONE)
+		return r;
 	json_object_set_new(args, "proto", json_integer(proto));
-	r = add_endpoint(cli, args, cli->args[1], "dst", "dport");
-	if (r == CLI_DONE && from)
-		r = add_endpoint(cli, args, from, "src", "sport");
+	r = add_endpoints(cli, args, proto);
 	if (r == CLI_DONE)
 		r = add_mark(cli, args);
 	if (r == CLI_DONE && gate && json_object_set_new(args, "gate", json_string(gate)) < 0)

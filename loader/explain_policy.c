@@ -137,6 +137,53 @@ static int consider(void *ctx, enum spd_class class, const struct policy_info *p
 	return 0;
 }
 
+/* Of two that match and share a priority: which one is taken, and why. */
+static void tie_text(const struct policy_info *taken, const struct policy_info *other, char *text,
+		     size_t size)
+{
+	int n = snprintf(text, size, "index %u and index %u share priority %u", taken->index,
+			 other->index, taken->priority);
+
+	text += n;
+	size -= (size_t)n;
+	if (one_list(taken, other))
+		snprintf(text, size, ": the older one, index %u, is taken", taken->index);
+	else if (blocks(taken) && !blocks(other))
+		snprintf(text, size,
+			 ", and which one the kernel takes is not known: index %u, which blocks, "
+			 "is assumed",
+			 taken->index);
+	else
+		snprintf(text, size, " and do the same");
+}
+
+/* One that matches and shares the priority of `one`, when none of them could be chosen. */
+static const struct considered *rival_of(const struct walk *w, const struct considered *one)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		const struct considered *c = &w->list[i];
+
+		if (c->p != one->p && c->matches && c->class == one->class &&
+		    c->p->priority == one->p->priority)
+			return c;
+	}
+	return NULL;
+}
+
+static void undecided_tie(const struct walk *w, const struct considered *one, char *text,
+			  size_t size)
+{
+	const struct considered *rival = rival_of(w, one);
+
+	if (rival)
+		snprintf(text, size,
+			 "undecided: index %u and index %u share priority %u and differ, and which "
+			 "one the kernel takes is not known",
+			 one->p->index, rival->p->index, one->p->priority);
+	else
+		snprintf(text, size, "undecided: %s", reason_text(REASON_POLICY_TIE));
+}
+
 /* Why one that matches was not chosen. */
 static const char *passed_over(const struct walk *w, const struct considered *one,
 			       const struct decision *d, char *text, size_t size)
@@ -154,7 +201,7 @@ static const char *passed_over(const struct walk *w, const struct considered *on
 		return "undecided";
 	}
 	if (!chosen && d->reason == REASON_POLICY_TIE) {
-		snprintf(text, size, "undecided: %s", reason_text(d->reason));
+		undecided_tie(w, one, text, size);
 		return "undecided";
 	}
 	if (!chosen) {
@@ -167,10 +214,7 @@ static const char *passed_over(const struct walk *w, const struct considered *on
 			 one->p->priority > chosen->priority ? "" : ": it is not in the maps");
 		return "priority";
 	}
-	snprintf(text, size, "priority %u as well: %s", one->p->priority,
-		 one_list(one->p, chosen)	     ? "the other is older"
-		 : blocks(chosen) && !blocks(one->p) ? "the other blocks"
-						     : "the other does the same");
+	tie_text(chosen, one->p, text, size);
 	return "tie";
 }
 
@@ -200,17 +244,9 @@ static void why_chosen(const struct walk *w, enum spd_class class, char *text, s
 	else if (next->priority != p->priority)
 		snprintf(text, size, "%sthe lowest priority of %zu that match (%u < %u)", of_class,
 			 w->matching[class] + 1, p->priority, next->priority);
-	else if (one_list(next, p))
-		snprintf(text, size, "%spriority %u is shared: the oldest of these", of_class,
-			 p->priority);
-	else if (blocks(p) && !blocks(next))
-		snprintf(text, size,
-			 "%spriority %u is shared, in what order is not known: the one that blocks "
-			 "is assumed",
-			 of_class, p->priority);
 	else
-		snprintf(text, size, "%spriority %u is shared with policies that do no other",
-			 of_class, p->priority);
+		tie_text(p, next, text + snprintf(text, size, "%s", of_class),
+			 size - strlen(of_class));
 }
 
 void policies_explain(const struct spd *spd, const struct flow *flow, const struct decision *d,

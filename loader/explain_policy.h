@@ -16,7 +16,7 @@ struct policies_why {
 	json_t *considered; /* array: those that were not chosen, nearest first */
 	size_t more;	    /* how many there are beyond */
 	/* a sentence on the chosen one of each class (SUB, MAIN); empty: none was chosen */
-	char chosen[2][160];
+	char chosen[2][240];
 };
 
 /*

@@ -46,14 +46,12 @@ static void prefix_text(const char *what, __u8 family, const __be32 prefix[4], _
 static void port_text(const char *what, __be16 port, __be16 mask, __be16 of_flow, char *text,
 		      size_t size)
 {
-	char is[16] = "none";
+	char is[16] = "none", ports[UNITS_TEXT];
 
 	if (of_flow)
 		snprintf(is, sizeof(is), "%u", ntohs(of_flow));
-	if (mask == 0xffff)
-		snprintf(text, size, "%s %u ≠ %s", what, ntohs(port), is);
-	else
-		snprintf(text, size, "%s %u/0x%04x ≠ %s", what, ntohs(port), ntohs(mask), is);
+	snprintf(text, size, "%s %s %s %s", what, ports_format(port, mask, ports, sizeof(ports)),
+		 mask == 0xffff ? "≠" : "without", is);
 }
 
 /* IPv6 routing leaves the device at what the socket is bound to: see spd_step() in bpf/. */

@@ -113,6 +113,29 @@ static void cell(const struct render_column *c, const json_t *row, char buf[REND
 		render_value(row, c->key, buf, RENDER_TEXT);
 }
 
+/* How wide each column is, 0: it is left out. */
+static void measure(const struct render_column *columns, const json_t *rows,
+		    int width[RENDER_COLUMNS_MAX])
+{
+	char buf[RENDER_TEXT];
+	const json_t *row;
+	bool used;
+	size_t r;
+
+	for (size_t i = 0; columns[i].head; i++) {
+		width[i] = width_of(columns[i].head);
+		used = !columns[i].usual;
+		json_array_foreach(rows, r, row) {
+			cell(&columns[i], row, buf);
+			used = used || (strcmp(buf, columns[i].usual) && strcmp(buf, "-"));
+			if (width_of(buf) > width[i])
+				width[i] = width_of(buf);
+		}
+		if (!used)
+			width[i] = 0;
+	}
+}
+
 /* Nothing is padded behind the last column: no line ends with blanks. */
 static void put_row(FILE *f, const struct render_column *columns, const int *width,
 		    const json_t *row)
@@ -120,6 +143,8 @@ static void put_row(FILE *f, const struct render_column *columns, const int *wid
 	char buf[RENDER_TEXT];
 
 	for (size_t i = 0; columns[i].head; i++) {
+		if (!width[i])
+			continue;
 		if (row)
 			cell(&columns[i], row, buf);
 		render_word(f, row ? buf : columns[i].head, columns[i + 1].head ? width[i] + 2 : 0);
@@ -129,19 +154,11 @@ static void put_row(FILE *f, const struct render_column *columns, const int *wid
 
 void render_table(FILE *f, const struct render_column *columns, const json_t *rows)
 {
-	int width[32] = {};
-	char buf[RENDER_TEXT];
+	int width[RENDER_COLUMNS_MAX];
 	const json_t *row;
 	size_t r;
 
-	for (size_t i = 0; columns[i].head; i++) {
-		width[i] = width_of(columns[i].head);
-		json_array_foreach(rows, r, row) {
-			cell(&columns[i], row, buf);
-			if (width_of(buf) > width[i])
-				width[i] = width_of(buf);
-		}
-	}
+	measure(columns, rows, width);
 	put_row(f, columns, width, NULL);
 	json_array_foreach(rows, r, row)
 		put_row(f, columns, width, row);

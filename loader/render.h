@@ -18,11 +18,16 @@ struct render_column {
 	const char *key;
 	/* Writes into `buf`; NULL: the value of `key` as text, "-" when there is none. */
 	void (*text)(const json_t *row, const char *key, char *buf, size_t size);
+	const char
+		*usual; /* no column where no cell says more than this or "-"; NULL: always one */
 };
+
+enum { RENDER_COLUMNS_MAX = 32 };
 
 #define RENDER_TEXT 512
 
-/* Prints the rows (an array of objects) under heads; columns end with head NULL. */
+/* Prints the rows (an array of objects) under heads; columns end with head NULL, the last has no
+ * `usual`. */
 void render_table(FILE *f, const struct render_column *columns, const json_t *rows);
 
 /* The value at a path of keys, NULL when there is none. */

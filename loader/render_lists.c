@@ -1,17 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "json_util.h"
 #include "render.h"
+#include "units.h"
+
+static bool is_full(const json_t *row)
+{
+	const char *key;
+	json_t *full;
+
+	json_object_foreach(json_object_get(row, "full"), key, full)
+		if (json_is_true(full))
+			return true;
+	return false;
+}
 
 static void sync_text(const json_t *row, const char *key, char *buf, size_t size)
 {
 	const char *why = json_get_text(row, "stale_reason");
 
 	if (json_get_bool(row, key))
-		snprintf(buf, size, json_get_int(row, "not_stored", 0) ? "yes (full)" : "yes");
+		snprintf(buf, size, "yes%s", is_full(row) ? " (full)" : "");
 	else
 		snprintf(buf, size, why ? "no (%s)" : "no", why);
+}
+
+static void gate_text(const json_t *row, const char *key, char *buf, size_t size)
+{
+	render_value(row, key, buf, size);
+	if (!strcmp(buf, "absent"))
+		snprintf(buf, size, "waits for its cgroup");
 }
 
 static void ike_text(const json_t *row, const char *key, char *buf, size_t size)
@@ -34,19 +55,32 @@ static void seconds_text(const json_t *row, const char *key, char *buf, size_t s
 		snprintf(buf + strlen(buf), size - strlen(buf), "s");
 }
 
-/* A port as number, with its mask when it has one; "*" for any. */
+/* A port, or those that its mask makes of it; "*" for any. */
 static void port_text(const json_t *row, const char *key, char *buf, size_t size)
 {
+	const json_t *port = json_object_get(row, key);
 	char mask_key[32];
 	const char *mask;
 
-	render_value(row, key, buf, size);
-	if (!strcmp(buf, "-"))
-		snprintf(buf, size, "*");
 	snprintf(mask_key, sizeof(mask_key), "%s-mask", key);
 	mask = json_get_text(row, mask_key);
-	if (mask)
-		snprintf(buf + strlen(buf), size - strlen(buf), "/%s", mask);
+	if (!json_is_integer(port))
+		snprintf(buf, size, "*");
+	else
+		ports_format(htons((uint16_t)json_integer_value(port)),
+			     htons(mask ? (uint16_t)strtoul(mask, NULL, 16) : 0xffff), buf, size);
+}
+
+/* VALUE/MASK, as `ip xfrm` takes it. */
+static void mark_text(const json_t *row, const char *key, char *buf, size_t size)
+{
+	const json_t *mark = json_object_get(row, key);
+	const char *value = json_get_text(mark, "value"), *mask = json_get_text(mark, "mask");
+
+	if (value && mask)
+		snprintf(buf, size, "%s/%s", value, mask);
+	else
+		snprintf(buf, size, "-");
 }
 
 static void any_text(const json_t *row, const char *key, char *buf, size_t size)
@@ -87,97 +121,105 @@ static void templates_text(const json_t *row, const char *key, char *buf, size_t
 }
 
 static const struct render_column gates[] = {
-	{"GATE", "name", NULL},
-	{"STATE", "state", NULL},
-	{"MODE", "settings.mode", NULL},
-	{"SOURCE", "source", NULL},
-	{"REFUSED", "counters.refused", NULL},
-	{"AUDITED", "counters.audited", NULL},
-	{"PROTECTED", "counters.verdicts.protected", NULL},
-	{"CLEAR", "counters.verdicts.clear", NULL},
-	{"WAIT", "counters.verdicts.wait", NULL},
-	{"DENY", "counters.verdicts.deny", NULL},
-	{"LOST", "counters.lost", NULL},
-	{"CGROUP", "cgroup", NULL},
+	{"GATE", "name", NULL, NULL},
+	{"STATE", "state", gate_text, NULL},
+	{"MODE", "settings.mode", NULL, NULL},
+	{"SOURCE", "source", NULL, NULL},
+	{"REFUSED", "counters.refused", NULL, NULL},
+	{"AUDITED", "counters.audited", NULL, NULL},
+	{"PROTECTED", "counters.verdicts.protected", NULL, NULL},
+	{"CLEAR", "counters.verdicts.clear", NULL, NULL},
+	{"WAIT", "counters.verdicts.wait", NULL, NULL},
+	{"DENY", "counters.verdicts.deny", NULL, NULL},
+	{"LOST", "counters.lost", NULL, NULL},
+	{"CGROUP", "cgroup", NULL, NULL},
 	{},
 };
 
 static const struct render_column spaces[] = {
-	{"SPACE", "name", NULL},
-	{"STATE", "state", NULL},
-	{"SYNCED", "synced", sync_text},
-	{"POLICIES", "policies", NULL},
-	{"SAS", "sas", NULL},
-	{"MASKS", "masks", NULL},
-	{"REQUIREMENTS", "requirements", NULL},
-	{"DEFAULT", "default", NULL},
-	{"RESYNCS", "resyncs", NULL},
-	{"OVERRUNS", "overruns", NULL},
-	{"LAST-SYNC", "last_sync_s", seconds_text},
-	{"IKE", "ike", ike_text},
+	{"SPACE", "name", NULL, NULL},
+	{"STATE", "state", NULL, NULL},
+	{"SYNCED", "synced", sync_text, NULL},
+	{"POLICIES", "policies", NULL, NULL},
+	{"SAS", "sas", NULL, NULL},
+	{"MASKS", "masks", NULL, NULL},
+	{"REQUIREMENTS", "requirements", NULL, NULL},
+	{"DEFAULT", "default", NULL, NULL},
+	{"RESYNCS", "resyncs", NULL, NULL},
+	{"OVERRUNS", "overruns", NULL, NULL},
+	{"LAST-SYNC", "last_sync_s", seconds_text, NULL},
+	{"IKE", "ike", ike_text, NULL},
 	{},
 };
 
 static const struct render_column spd[] = {
-	{"SPACE", "space", NULL},
-	{"SRC", "src", NULL},
-	{"DST", "dst", NULL},
-	{"PROTO", "proto", any_text},
-	{"SPORT", "sport", port_text},
-	{"DPORT", "dport", port_text},
-	{"DIR", "dir", NULL},
-	{"PRIORITY", "priority", NULL},
-	{"INDEX", "index", NULL},
-	{"ACTION", "action", NULL},
-	{"TEMPLATES", "tmpl", templates_text},
+	{"SPACE", "space", NULL, NULL},
+	{"SRC", "src", NULL, NULL},
+	{"DST", "dst", NULL, NULL},
+	{"PROTO", "proto", any_text, NULL},
+	{"SPORT", "sport", port_text, NULL},
+	{"DPORT", "dport", port_text, NULL},
+	{"DEV", "dev", NULL, "-"},
+	{"MARK", "mark", mark_text, "-"},
+	{"IF_ID", "if_id", NULL, "-"},
+	{"DIR", "dir", NULL, NULL},
+	{"PTYPE", "ptype", NULL, "main"},
+	{"PRIORITY", "priority", NULL, NULL},
+	{"INDEX", "index", NULL, NULL},
+	{"ACTION", "action", NULL, NULL},
+	{"TEMPLATES", "tmpl", templates_text, NULL},
 	{},
 };
 
 static const struct render_column sad[] = {
-	{"SPACE", "space", NULL},
-	{"SRC", "src", NULL},
-	{"DST", "dst", NULL},
-	{"PROTO", "proto", NULL},
-	{"SPI", "spi", NULL},
-	{"REQID", "reqid", NULL},
-	{"MODE", "mode", NULL},
-	{"DIR", "dir", NULL},
-	{"EXPIRES-IN", "expires_in", seconds_text},
+	{"SPACE", "space", NULL, NULL},
+	{"SRC", "src", NULL, NULL},
+	{"DST", "dst", NULL, NULL},
+	{"PROTO", "proto", NULL, NULL},
+	{"SPI", "spi", NULL, NULL},
+	{"REQID", "reqid", NULL, NULL},
+	{"MODE", "mode", NULL, NULL},
+	{"MARK", "mark", mark_text, "-"},
+	{"IF_ID", "if_id", NULL, "-"},
+	{"DIR", "dir", NULL, NULL},
+	{"EXPIRES-IN", "expires_in", seconds_text, NULL},
 	{},
 };
 
 static const struct render_column requirements[] = {
-	{"REQUIREMENT", "name", NULL}, {"SOURCE", "source", NULL}, {"SPACE", "space", NULL},
-	{"TO", "to", any_text},	       {"FROM", "from", any_text}, {"PROTO", "proto", any_text},
-	{"PORT", "port", any_text},    {"CHILD", "child", NULL},   {},
+	{"REQUIREMENT", "name", NULL, NULL}, {"SOURCE", "source", NULL, NULL},
+	{"SPACE", "space", NULL, NULL},	     {"TO", "to", any_text, NULL},
+	{"FROM", "from", any_text, NULL},    {"PROTO", "proto", any_text, NULL},
+	{"SPORT", "sport", any_text, NULL},  {"PORT", "port", any_text, NULL},
+	{"CHILD", "child", NULL, NULL},	     {},
 };
 
 static const struct render_column negotiations[] = {
-	{"SPACE", "space", NULL},
-	{"FOR", "for", NULL},
-	{"NAME", "name", NULL},
-	{"INDEX", "index", NULL},
-	{"PEER", "peer", NULL},
-	{"CHILD", "child", NULL},
-	{"STATE", "state", NULL},
-	{"ATTEMPTS", "attempts", NULL},
-	{"SINCE", "since_s", seconds_text},
-	{"NEXT-TRY", "next_try_s", seconds_text},
-	{"LAST-ERROR", "last_error", NULL},
+	{"SPACE", "space", NULL, NULL},
+	{"FOR", "for", NULL, NULL},
+	{"NAME", "name", NULL, NULL},
+	{"INDEX", "index", NULL, NULL},
+	{"PEER", "peer", NULL, NULL},
+	{"CHILD", "child", NULL, NULL},
+	{"STATE", "state", NULL, NULL},
+	{"ATTEMPTS", "attempts", NULL, NULL},
+	{"SINCE", "since_s", seconds_text, NULL},
+	{"NEXT-TRY", "next_try_s", seconds_text, NULL},
+	{"LAST-ERROR", "last_error", NULL, NULL},
 	{},
 };
 
 static const struct render_column holds[] = {
-	{"PROGRAM", "comm", NULL},
-	{"PID", "pid", NULL},
-	{"TID", "tid", NULL},
-	{"GATE", "gate", NULL},
-	{"SPACE", "space", NULL},
-	{"PROTO", "flow.proto", NULL},
-	{"DST", "flow.dst", NULL},
-	{"DPORT", "flow.dport", NULL},
-	{"SINCE", "since_s", seconds_text},
-	{"LEFT", "left_s", seconds_text},
+	{"PROGRAM", "comm", NULL, NULL},
+	{"PID", "pid", NULL, NULL},
+	{"TID", "tid", NULL, NULL},
+	{"GATE", "gate", NULL, NULL},
+	{"SPACE", "space", NULL, NULL},
+	{"PROTO", "flow.proto", NULL, NULL},
+	{"DST", "flow.dst", NULL, NULL},
+	{"DPORT", "flow.dport", NULL, NULL},
+	{"SINCE", "since_s", seconds_text, NULL},
+	{"LEFT", "left_s", seconds_text, NULL},
 	{},
 };
 

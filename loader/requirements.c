@@ -265,14 +265,13 @@ static json_t *prefix_json(const struct prefix *p)
 
 static json_t *port_json(__be16 port, __be16 mask)
 {
-	char text[32];
+	char text[UNITS_TEXT];
 
 	if (!mask)
 		return json_null();
 	if (mask == 0xffff)
 		return json_integer(ntohs(port));
-	snprintf(text, sizeof(text), "%u/0x%04x", ntohs(port), ntohs(mask));
-	return json_string(text);
+	return json_string(ports_format(port, mask, text, sizeof(text)));
 }
 
 static json_t *one_json(const struct requirement *r, const char *space)

@@ -194,6 +194,19 @@ int port_parse(const char *text, __be16 *port, struct error *e)
 	return 0;
 }
 
+char *ports_format(__be16 port, __be16 mask, char *buf, size_t size)
+{
+	unsigned int free = (uint16_t)~ntohs(mask), first = ntohs(port) & ntohs(mask);
+
+	if (!free)
+		snprintf(buf, size, "%u", first);
+	else if (!(free & (free + 1))) /* its ones are at the end */
+		snprintf(buf, size, "%u-%u", first, first | free);
+	else
+		snprintf(buf, size, "%u/0x%04x", first, ntohs(mask));
+	return buf;
+}
+
 /* inet_pton() takes no scope, no octal, no short forms: what it takes is what we want. */
 static int addr_read(const char *text, uint8_t *family, __be32 addr[4])
 {

@@ -86,6 +86,11 @@ struct endpoint {
  * written without one.
  */
 int port_parse(const char *text, __be16 *port, struct error *e);
+/*
+ * Ports under a mask, both not 0: "443", "1024-2047" when it is a range's, else "3/0x00ff" (whose
+ * upper half may be any).
+ */
+char *ports_format(__be16 port, __be16 mask, char *buf, size_t size);
 /* "192.0.2.1" or "2001:db8::1": no brackets, no scope (%eth0), IPv4 in four decimal parts. */
 int addr_parse(const char *text, uint8_t *family, __be32 addr[4], struct error *e);
 char *addr_format(uint8_t family, const __be32 addr[4], char *buf, size_t size);

@@ -68,18 +68,44 @@ others() { sagate explain "$@" --json | jq -r '.considered[] | "\(.priority) \(.
 }
 
 @test "on a tie the older policy is taken, or where that is not known one that blocks, and that is said" {
+	local old young blocks
 	spd add dst 192.0.2.5/32 priority 7 action block
 	spd add dst 192.0.2.4/30 priority 7 action allow
 	in_force "deny policy-block" udp 192.0.2.5:80
 	expect EACCES udp 192.0.2.5 80
-	[ "$(why udp 192.0.2.5:80)" = "priority 7 is shared: the oldest of these" ]
-	[ "$(others udp 192.0.2.5:80)" = "7 192.0.2.4/30: priority 7 as well: the other is older" ]
+	old=$(index_of 192.0.2.5/32) young=$(index_of 192.0.2.4/30)
+	[ "$(why udp 192.0.2.5:80)" = "index $old and index $young share priority 7: the older one, index $old, is taken" ]
+	[ "$(others udp 192.0.2.5:80)" = "7 192.0.2.4/30: $(why udp 192.0.2.5:80)" ]
 	spd delete dst 192.0.2.5/32
 	spd add src 192.0.2.1/32 dst 192.0.2.5/32 priority 7 action block
 	in_force "deny policy-block" udp 192.0.2.5:80
-	[[ "$(why udp 192.0.2.5:80)" == "priority 7 is shared, "*"the one that blocks is assumed" ]]
-	[ "$(others udp 192.0.2.5:80)" = "7 192.0.2.4/30: priority 7 as well: the other blocks" ]
+	blocks=$(index_of 192.0.2.5/32)
+	[ "$(why udp 192.0.2.5:80)" = "index $blocks and index $young share priority 7, and which one the kernel takes is not known: index $blocks, which blocks, is assumed" ]
+	[ "$(others udp 192.0.2.5:80)" = "7 192.0.2.4/30: $(why udp 192.0.2.5:80)" ]
+	# neither blocks, and they differ
+	spd delete src 192.0.2.1/32 dst 192.0.2.5/32
+	# shellcheck disable=SC2046 # words
+	spd add src 192.0.2.1/32 dst 192.0.2.5/32 priority 7 $(tmpl 5)
+	in_force "wait policy-tie" udp 192.0.2.5:80
+	blocks=$(index_of 192.0.2.5/32)
+	others udp 192.0.2.5:80 | grep -F "7 192.0.2.4/30: undecided: index $young and index $blocks share priority 7 and differ, and which one the kernel takes is not known"
 }
+index_of() { sagate show spd --json | jq ".[] | select(.dst == \"$1\") | .index"; }
+
+@test "show spd has a column for what some policy has, and for nothing else" {
+	spd add dst 192.0.2.5/32 priority 1 action block
+	in_force "deny policy-block" udp 192.0.2.5:80
+	run -0 sagate show spd
+	[[ ${lines[0]} == "SPACE  SRC "*" DPORT  DIR  PRIORITY "* ]]
+	spd add dst 192.0.2.6/32 dev w mark 5 mask 0xff if_id 7 ptype sub priority 2 action block
+	sgk_wait 5 has_policies 2
+	run -0 sagate show spd
+	[[ ${lines[0]} == "SPACE  SRC "*" DPORT  DEV  MARK      IF_ID  DIR  PTYPE  PRIORITY "* ]]
+	[[ $output == *" 192.0.2.5/32  *      *      *      -    -         -      out  main "* ]]
+	[[ $output == *" 192.0.2.6/32  *      *      *      w    0x5/0xff  0x7    out  sub "* ||
+		$output == *" 192.0.2.6/32  *      *      *      if"*" 0x5/0xff  0x7    out  sub "* ]]
+}
+has_policies() { [ "$(sagate show spd --json | jq length)" = "$1" ]; }
 
 @test "a sub policy comes before the main one, which is told of too" {
 	spd add dst 192.0.2.5/32 priority 7 action block

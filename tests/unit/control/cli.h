@@ -56,6 +56,12 @@ static const char spd_json[] =
 	"\"index\":9,\"action\":\"allow\",\"tmpl\":[{\"src\":\"10.0.0.1\",\"dst\":\"10.0.0.2\","
 	"\"proto\":\"esp\",\"reqid\":1,\"mode\":\"tunnel\",\"level\":\"use\",\"spi\":\"0x01\"}]},{}]";
 
+/* `show sad`: with what few rows have. */
+static const char rare_json[] =
+	"[{\"src\":\"10.0.0.1\",\"dst\":\"10.0.0.2\",\"proto\":\"esp\",\"spi\":\"0x01\"},"
+	"{\"src\":\"10.0.0.1\",\"dst\":\"10.0.0.2\",\"proto\":\"esp\",\"spi\":\"0x02\","
+	"\"mark\":{\"value\":\"0x5\",\"mask\":\"0xff\"}}]";
+
 static const char explain_json[] =
 	"{\"verdict\":\"%s\",\"reason\":\"no-sa\",\"flow\":{\"proto\":\"tcp\",\"src\":null,\"dst\":"
 	"\"::1\",\"dport\":443},\"policy\":{\"selector\":{\"src\":\"::/0\",\"dst\":\"::/0\"},"
@@ -123,7 +129,9 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 	if (!strcmp(command, "status"))
 		*result = json_loads(status_json, 0, NULL);
 	else if (!strcmp(command, "show"))
-		*result = json_loads(spd_json, 0, NULL);
+		*result = json_loads(!strcmp(json_get_text(args, "what") ?: "", "sad") ? rare_json
+										       : spd_json,
+				     0, NULL);
 	else if (!strcmp(command, "explain"))
 		*result = explain_answer(args);
 	else if (!strcmp(command, "doctor"))

@@ -338,11 +338,10 @@ static void test_ties_and_sub_policies_are_said(void **unused)
 	answer(&a);
 	assert_int_equal(a.decision.main_index, 17);
 	policies_explain(spd, &a.flow, &a.decision, &why);
-	assert_string_equal(
-		why.chosen[CLASS_MAIN],
-		"priority 1000 is shared, in what order is not known: the one that blocks is "
-		"assumed");
-	assert_string_equal(considered(&why, 9), "priority 1000 as well: the other blocks");
+	assert_string_equal(why.chosen[CLASS_MAIN],
+			    "index 17 and index 9 share priority 1000, and which one the kernel "
+			    "takes is not known: index 17, which blocks, is assumed");
+	assert_string_equal(considered(&why, 9), why.chosen[CLASS_MAIN]);
 	json_decref(why.considered);
 	sub.type = XFRM_POLICY_TYPE_SUB;
 	spd_put(spd, CLASS_SUB, &sub);

@@ -186,6 +186,26 @@ static void endpoints_come_back_as_written(void **state)
 	REFUSED(endpoint_parse(buf, &ep, &e));
 }
 
+static void ports_under_a_mask_are_a_range_where_they_are_one(void **state)
+{
+	static const struct {
+		unsigned int port, mask;
+		const char *out;
+	} rows[] = {
+		{443, 0xffff, "443"},	     {1024, 0xfc00, "1024-2047"},
+		{1030, 0xfc00, "1024-2047"}, {65535, 0x8000, "32768-65535"},
+		{6, 0xfffe, "6-7"},	     {3, 0x00ff, "3/0x00ff"},
+		{0x101, 0xfeff, "1/0xfeff"},
+	};
+	char buf[UNITS_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(
+			ports_format(htons(rows[i].port), htons(rows[i].mask), buf, sizeof(buf)),
+			rows[i].out);
+}
+
 static void prefixes_have_no_bits_behind_their_length(void **state)
 {
 	static const char *const bad[] = {
@@ -230,6 +250,7 @@ int main(void)
 		cmocka_unit_test(errnos_are_names_of_the_list),
 		cmocka_unit_test(protocols_are_names_or_numbers),
 		cmocka_unit_test(endpoints_come_back_as_written),
+		cmocka_unit_test(ports_under_a_mask_are_a_range_where_they_are_one),
 		cmocka_unit_test(prefixes_have_no_bits_behind_their_length),
 	};
 
