@@ -100,6 +100,8 @@ int bpf_events_fd(const struct bpf *b); /* ring buffer map */
 int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot);
 /* Puts the gathered image into the maps. -errno: something did not fit, the space is full. */
 int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns);
+/* The maps that had no room for all of it: a bit 1 << enum map_id for each. */
+__u32 bpf_space_unfit(const struct bpf *b, __u32 space);
 /* This daemon no longer serves the space; its committed image stays, what was gathered goes. */
 void bpf_space_abandon(struct bpf *b, __u32 space);
 /* Forgets a namespace and all its entries: flows in it are then of no known space. */

@@ -40,6 +40,7 @@ static void flush(struct bpf *b, enum map_id map)
 		/* every key starts with the space */
 		memcpy(&space, key, sizeof(space));
 		b->unread_error[space] = -errno;
+		b->unfit[space] |= 1U << map;
 	}
 }
 

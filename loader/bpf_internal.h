@@ -33,6 +33,7 @@ struct bpf {
 	bool open[SPACES_MAX];		   /* by this daemon */
 	bool unread[SPACES_MAX];	   /* and no flow is of it before the commit */
 	int unread_error[SPACES_MAX];	   /* -errno: and not all of it went into the maps */
+	__u32 unfit[SPACES_MAX];	   /* see bpf_space_unfit() */
 	struct bpf_batch spd_batch, sad_batch;
 	__s64 asleep; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	int map[MAP_COUNT];

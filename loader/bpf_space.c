@@ -166,6 +166,7 @@ int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
 	shadow_limit(b->shadow[at], MAP_SAD, b->sizes.sas);
 	shadow_limit(b->shadow[at], MAP_ROUTES, b->sizes.routes);
 	b->open[at] = true;
+	b->unfit[at] = 0;
 	if (!b->state[at].netns) {
 		/* a daemon that died before its first image was whole may have left some */
 		sweep_all(b, at);
@@ -208,11 +209,20 @@ static int commit_map(struct bpf *b, __u32 space, enum map_id map, bool unread,
 
 static int commit_all(struct bpf *b, __u32 space, bool unread, const struct shadow *shadow)
 {
-	int err = 0;
+	int err = 0, failed;
 
-	for (size_t i = 0; i < MAP_COUNT; i++)
-		err = commit_map(b, space, commit_order[i], unread, shadow) ?: err;
+	for (size_t i = 0; i < MAP_COUNT; i++) {
+		failed = commit_map(b, space, commit_order[i], unread, shadow);
+		if (failed)
+			b->unfit[space] |= 1U << commit_order[i];
+		err = failed ?: err;
+	}
 	return err;
+}
+
+__u32 bpf_space_unfit(const struct bpf *b, __u32 space)
+{
+	return b->unfit[space];
 }
 
 /*
@@ -247,8 +257,10 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 	state->heartbeat = boot_ns();
 	for (size_t i = 0; i < MAP_COUNT && !unread; i++)
 		removed += sweep(b, space, commit_order[i], shadow);
-	if (err && removed)
+	if (err && removed) {
+		b->unfit[space] = 0;
 		err = commit_all(b, space, false, shadow);
+	}
 	raise_epoch(b, space);
 	if (!err)
 		state->full &= (__u8)~FULL_COMMIT;

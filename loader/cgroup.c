@@ -237,6 +237,15 @@ int cgroup_id(int fd, uint64_t *id, struct error *e)
 	return 0;
 }
 
+bool cgroup_is_root(const char *path)
+{
+	_cleanup_close_ int fd = cgroup_open(path, NULL), root = cgroup_open("/", NULL);
+	uint64_t id, root_id;
+
+	return fd >= 0 && root >= 0 && !cgroup_id(fd, &id, NULL) &&
+	       !cgroup_id(root, &root_id, NULL) && id == root_id;
+}
+
 /* Without CAP_DAC_READ_SEARCH the kernel opens nothing by its id: look at all of them. */
 static int walk(int dirfd, uint64_t id, char path[PATH_MAX], size_t len, int depth)
 {

@@ -11,6 +11,7 @@
 #define SAGATE_CGROUP_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -40,6 +41,9 @@ int cgroup_id(int fd, uint64_t *id, struct error *e);
 
 /* The path of the cgroup with this id; -ENOENT when it is gone (or removed and still in use). */
 int cgroup_path(uint64_t id, char path[PATH_MAX], struct error *e);
+
+/* Is it the root of the v2 hierarchy, however it is written? */
+bool cgroup_is_root(const char *path);
 
 /*
  * The v2 cgroup of a process, from /proc/PID/cgroup ("0::"). 0 stands for this process.

@@ -55,8 +55,8 @@ static int run_attach(struct cli *cli)
 				 "--name %s: expected 1 to %d of A-Z a-z 0-9 . _ -, without a dot "
 				 "or '-' in front",
 				 name, CONFIG_NAME_MAX);
-	args = json_pack("{s:s,s:s,s:O,s:b}", "cgroup", cgroup, "name", name, "settings", settings,
-			 "transient", 0);
+	args = json_pack("{s:s,s:s,s:O,s:b,s:b}", "cgroup", cgroup, "name", name, "settings",
+			 settings, "transient", 0, "root", cli_value(cli, "--root") != NULL);
 	if (!args)
 		return cli_usage(cli, "the path of the cgroup is no UTF-8 text");
 	if (cli_call(cli, "attach", args, &gate) != CLI_DONE)
@@ -78,6 +78,7 @@ static int run_attach(struct cli *cli)
 static const struct cli_option options[] = {
 	{"--name", "NAME", false, "the gate's name; default: the last part of the cgroup's path"},
 	CLI_SETTINGS_OPTIONS,
+	{"--root", NULL, false, "CGROUP may be the root: every program of the host is asked"},
 	{},
 };
 

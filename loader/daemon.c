@@ -19,6 +19,7 @@
 #include "log.h"
 #include "netns.h"
 #include "rooms.h"
+#include "space_full.h"
 
 enum { HEARTBEAT_USEC = 1000000, DAEMON_NICE = -15 };
 
@@ -107,22 +108,26 @@ static void on_synced(void *ctx, struct space *s, bool synced)
 				      synced));
 }
 
+/* Something no longer fits into the maps, or does so again. */
 static void note_full(struct daemon *d, struct space *s)
 {
-	bool full = space_full(s);
+	__u8 full = space_full(s), changed = full ^ s->full_told;
+	char text[320];
 
-	if (full == s->full_told)
-		return;
 	s->full_told = full;
-	if (full)
-		log_error("space %s: not all of its policies and SAs fit into the maps: its flows "
-			  "are refused (sagate doctor names the key to raise)",
-			  s->name);
-	else
-		log_notice("space %s: all of its policies and SAs fit into the maps again",
-			   s->name);
-	daemon_publish(d,
-		       json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "full", full));
+	for (const struct space_full *f = space_fulls; f->bit; f++) {
+		if (!(changed & f->bit))
+			continue;
+		if (full & f->bit)
+			log_error("space %s: %s", s->name,
+				  space_full_text(s, f, text, sizeof(text)));
+		else
+			log_notice("space %s: all of its %s fit into the map again", s->name,
+				   f->what);
+	}
+	if (changed)
+		daemon_publish(d, json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name,
+					    "full", full != 0));
 }
 
 static void on_settled(void *ctx, struct space *s)
@@ -155,6 +160,7 @@ static void on_committed(void *ctx, struct space *s)
 
 	daemon_publish(d,
 		       json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "synced", 1));
+	note_full(d, s);
 	holds_decide_anew(d->holds); /* its negotiations can start now */
 	if (d->ready)
 		return;

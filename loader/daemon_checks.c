@@ -8,6 +8,7 @@
 #include "daemon_internal.h"
 #include "flow_json.h"
 #include "json_util.h"
+#include "space_full.h"
 
 void daemon_check_add(json_t *list, const char *check, const char *status, const char *hint,
 		      const char *fmt, ...)
@@ -23,37 +24,19 @@ void daemon_check_add(json_t *list, const char *check, const char *status, const
 }
 
 /* What does not fit, and which key makes room. */
-static void check_sizes(json_t *list, struct space *s, const struct spd_counts *spd,
-			const struct sad_counts *sad)
+static void check_sizes(json_t *list, const struct space *s)
 {
-	const struct bpf_sizes sizes = bpf_sizes(s->bpf);
-	struct routes_stats routes;
+	const __u8 full = space_full(s);
+	char text[320], hint[128];
 
-	routes_stats(s->routes, &routes);
-	if (spd->missing)
-		daemon_check_add(
-			list, "maps", "fail",
-			"raise policies-max= in [daemon] and restart, or use fewer policies or selector "
-			"shapes",
-			"space %s: %zu policies do not fit (policies-max=%u), its flows are refused",
-			s->name, spd->missing, sizes.policies);
-	if (sad->missing)
-		daemon_check_add(
-			list, "maps", "fail",
-			"raise sas-max= in [daemon] and restart, or have fewer SAs alike",
-			"space %s: %zu SAs do not fit (sas-max=%u, 16 for one template and address)",
-			s->name, sad->missing, sizes.sas);
-	if (routes.full[0] || routes.full[1])
-		daemon_check_add(
-			list, "maps", "fail", "raise routes-max= in [daemon] and restart",
-			"space %s: routing does not fit (routes-max=%u): source addresses are unknown",
-			s->name, sizes.routes);
-	if (s->sink.state(s->sink.ctx, s->slot)->full & FULL_COMMIT)
-		daemon_check_add(
-			list, "maps", "fail",
-			"raise policies-max=, sas-max= or routes-max= in [daemon] and restart",
-			"space %s: with other spaces' entries it did not fit, its flows are refused",
-			s->name);
+	for (const struct space_full *f = space_fulls; f->bit; f++) {
+		if (!(full & f->bit))
+			continue;
+		snprintf(hint, sizeof(hint), "raise %s= in [daemon] and restart, %s", f->key,
+			 f->or_else);
+		daemon_check_add(list, "maps", "fail", hint, "space %s: %s", s->name,
+				 space_full_text(s, f, text, sizeof(text)));
+	}
 }
 
 static int count_long(void *ctx, enum spd_class class, const struct policy_info *p)
@@ -80,11 +63,9 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
 	struct spd_counts spd;
-	struct sad_counts sad;
 	size_t ties;
 
 	spd_count(mirror_spd(s->mirror), &spd);
-	sad_count(mirror_sad(s->mirror), &sad);
 	if (!space_synced(s))
 		daemon_check_add(list, "mirror", "fail", "see the daemon's log",
 				 "space %s: not in step with the kernel: what must be protected "
@@ -95,7 +76,7 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 				 "changes that the kernel tells nobody, or a lost event",
 				 "space %s: %llu entries differed from a dump and were repaired",
 				 s->name, (unsigned long long)stats->differences);
-	check_sizes(list, s, &spd, &sad);
+	check_sizes(list, s);
 	check_templates(list, s);
 	if (spd.ties)
 		daemon_check_add(
@@ -169,9 +150,14 @@ json_t *daemon_checks(struct daemon *d)
 		check_space(list, s, d->config->trigger == TRIGGER_ACQUIRE);
 	check_hold(list, d);
 	LL_FOREACH(gates_first(d->gates), gate) {
-		if (!gate->cgroup_id) {
-			daemon_check_add(list, "gate", "warn",
-					 "start the service, or correct cgroup=",
+		if (gate_state(gate) == GATE_ABSENT) {
+			daemon_check_add(list, "gate", "ok", NULL,
+					 "gate %s waits for its cgroup: %s", gate->name,
+					 gate->problem);
+			continue;
+		}
+		if (gate_state(gate) == GATE_FAILED) {
+			daemon_check_add(list, "gate", "fail", "see the daemon's log",
 					 "gate %s is not attached: %s", gate->name, gate->problem);
 			continue;
 		}

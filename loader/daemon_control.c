@@ -7,9 +7,11 @@
 #include <utlist.h>
 
 #include "boot_time.h"
+#include "cgroup.h"
 #include "daemon_internal.h"
 #include "flow_json.h"
 #include "json_util.h"
+#include "space_full.h"
 
 /* A daemon that is not ready for so long has a problem, which status tells. */
 #define STARTING_NS 10000000000ULL
@@ -53,12 +55,11 @@ static json_t *counters_json(const struct daemon *d, const struct gate *gate)
 
 json_t *gate_to_json(const struct daemon *d, const struct gate *gate)
 {
-	json_t *o = json_pack("{s:s s:I s:s s:s s:s? s:o s:o}", "name", gate->name, "cgroup_id",
-			      (json_int_t)gate->cgroup_id, "state",
-			      gate->cgroup_id ? "attached" : "absent", "source",
-			      gate_source_name(gate->source), "problem",
-			      gate->problem[0] ? gate->problem : NULL, "settings",
-			      settings_json(&gate->settings), "counters", counters_json(d, gate));
+	json_t *o = json_pack(
+		"{s:s s:I s:s s:s s:s? s:o s:o}", "name", gate->name, "cgroup_id",
+		(json_int_t)gate->cgroup_id, "state", gate_state_name(gate_state(gate)), "source",
+		gate_source_name(gate->source), "problem", gate->problem[0] ? gate->problem : NULL,
+		"settings", settings_json(&gate->settings), "counters", counters_json(d, gate));
 
 	if (o) {
 		json_object_set_new(o, "cgroup", json_text(gate->cgroup));
@@ -101,6 +102,11 @@ static int do_attach(struct daemon *d, const json_t *args, json_t **result, stru
 	if (!name || !config_name_ok(name) || !cgroup)
 		return error_set(e, -EINVAL, "bad-request", "attach: name and cgroup are expected");
 	err = settings_of(d, args, &settings, e);
+	if (!err && cgroup_is_root(cgroup) && !json_get_bool(args, "root"))
+		err = error_set(e, -EINVAL, "root-cgroup",
+				"%s: is the root of all cgroups: a gate there is for every program "
+				"of this host; say --root if that is meant",
+				cgroup);
 	if (!err)
 		settings.own_space = daemon_container_space(d, name);
 	if (!err && container)
@@ -184,12 +190,21 @@ static void selectors_problem(json_t *list, const struct space *s)
 			s->name, first->left_out, first->conn, first->name, count - 1);
 }
 
+static void full_problem(json_t *list, const struct space *s)
+{
+	const __u8 full = space_full(s);
+	char text[320];
+
+	for (const struct space_full *f = space_fulls; f->bit; f++)
+		if (full & f->bit)
+			problem(list, "space %s: %s", s->name,
+				space_full_text(s, f, text, sizeof(text)));
+}
+
 /* What an operator has to know, each with the object and what follows. */
 static json_t *problems_json(struct daemon *d)
 {
 	json_t *list = json_array();
-	struct spd_counts spd;
-	struct sad_counts sad;
 	struct gate *gate;
 	struct space *s;
 
@@ -206,14 +221,10 @@ static json_t *problems_json(struct daemon *d)
 				s->name, s->vici, s->ike_problem);
 		if (d->config->require_children)
 			selectors_problem(list, s);
-		spd_count(mirror_spd(s->mirror), &spd);
-		sad_count(mirror_sad(s->mirror), &sad);
-		if (spd.missing || sad.missing)
-			problem(list, "space %s: %zu policies and %zu SAs do not fit into the maps",
-				s->name, spd.missing, sad.missing);
+		full_problem(list, s);
 	}
 	LL_FOREACH(gates_first(d->gates), gate)
-		if (!gate->cgroup_id)
+		if (gate_state(gate) == GATE_FAILED)
 			problem(list, "gate %s is not attached: %s", gate->name, gate->problem);
 	return list;
 }

@@ -95,6 +95,33 @@ const char *gate_source_name(enum gate_source source)
 	return names[source];
 }
 
+enum gate_state gate_state(const struct gate *gate)
+{
+	if (gate->cgroup_id)
+		return GATE_ATTACHED;
+	return gate->absent ? GATE_ABSENT : GATE_FAILED;
+}
+
+const char *gate_state_name(enum gate_state state)
+{
+	static const char *const names[] = {
+#define X(id, name) [GATE_##id] = name,
+		GATE_STATES(X)
+#undef X
+	};
+
+	return names[state];
+}
+
+static void log_gate(const struct gate *gate, const char *what)
+{
+	log_info("gate %s %s (%s)", gate->name, what, gate->cgroup);
+	if (!strcmp(gate->cgroup, "/"))
+		log_warning("gate %s is on the root of all cgroups: every program of this host is "
+			    "asked, but the IKE daemon",
+			    gate->name);
+}
+
 /* -ENOENT: it is gone. Any other error: its links go on deciding, and it is tried again. */
 static int adopt(struct gates *g, struct gate *gate, struct error *e)
 {
@@ -106,7 +133,7 @@ static int adopt(struct gates *g, struct gate *gate, struct error *e)
 	if (err)
 		gate->cgroup_id = gate->settings.cgroup_id = 0;
 	else
-		log_info("gate %s adopted (%s)", gate->name, gate->cgroup);
+		log_gate(gate, "adopted");
 	return err;
 }
 
@@ -202,8 +229,25 @@ static int attach_cgroup(struct gates *g, struct gate *gate, struct error *e)
 		return err;
 	}
 	gate->problem[0] = '\0';
-	log_info("gate %s attached to %s", gate->name, gate->cgroup);
+	gate->absent = false;
+	log_gate(gate, "attached");
 	return 0;
+}
+
+/* It is not attached, now or still: said once, and again when the reason is another. */
+static void note_unattached(struct gate *gate, const struct error *e)
+{
+	const bool said = !strcmp(gate->problem, e->message);
+
+	gate->absent = !strcmp(e->code, "no-such-cgroup");
+	snprintf(gate->problem, sizeof(gate->problem), "%s", e->message);
+	if (said)
+		return;
+	if (gate->absent)
+		log_notice("gate %s waits for its cgroup: %s", gate->name, e->message);
+	else
+		log_error("gate %s is not attached, tried again every second: %s", gate->name,
+			  e->message);
 }
 
 /* Is it the cgroup that the gate has? A path can be written in two ways. */
@@ -235,11 +279,8 @@ static int attach_new(struct gates *g, const char *name, const char *cgroup,
 		gate_free(gate);
 		return err;
 	}
-	if (err) {
-		snprintf(gate->problem, sizeof(gate->problem), "%s", e->message);
-		log_error("gate %s is not attached, tried again every second: %s", name,
-			  e->message);
-	}
+	if (err)
+		note_unattached(gate, e);
 	LL_APPEND(g->list, gate);
 	return 0;
 }
@@ -363,7 +404,6 @@ static void check_one(struct gates *g, struct gate *gate)
 		log_notice("gate %s: its cgroup %s is gone", gate->name, gate->cgroup);
 		gate_links_remove(g->bpf, gate);
 		gate->cgroup_id = gate->settings.cgroup_id = 0;
-		snprintf(gate->problem, sizeof(gate->problem), "the cgroup is gone");
 		if (gate->source != GATE_CONFIG) {
 			drop(g, gate);
 			return;
@@ -371,7 +411,7 @@ static void check_one(struct gates *g, struct gate *gate)
 	}
 	if (!gate->cgroup_id) {
 		if (attach_cgroup(g, gate, &e))
-			snprintf(gate->problem, sizeof(gate->problem), "%s", e.message);
+			note_unattached(gate, &e);
 	} else if (gate->source == GATE_RUN && is_empty(gate->cgroup)) {
 		char cgroup[PATH_MAX];
 

@@ -25,17 +25,30 @@ enum gate_source {
 #undef X
 };
 
+/* X(NAME, "name"): where a gate stands. */
+#define GATE_STATES(X)                                                                             \
+	X(ATTACHED, "attached")                                                                    \
+	X(ABSENT, "absent") /* its cgroup is not there yet: attached when it is */                 \
+	X(FAILED, "failed") /* cannot be attached, or not taken over: tried again */
+
+enum gate_state {
+#define X(id, name) GATE_##id,
+	GATE_STATES(X)
+#undef X
+};
+
 struct gate {
 	struct gate *next;
 	char name[GATE_NAME_MAX + 1];
 	char cgroup[PATH_MAX]; /* path from the v2 root */
-	__u64 cgroup_id;       /* 0: absent */
+	__u64 cgroup_id;       /* 0: not attached, or not by this daemon */
 	enum gate_source source;
 	char container[GATE_CONTAINER_MAX + 1]; /* its id; empty: none, or adopted */
 	bool seen;				/* by the reload that runs */
 	bool unadopted;	      /* pinned, but it could not be taken over: tried again */
 	int link[HOOK_COUNT]; /* -1: none */
 	struct gate_settings settings;
+	bool absent;	   /* not attached for want of its cgroup alone */
 	char problem[512]; /* why it is absent or not taken over; empty: it is attached */
 };
 
@@ -69,5 +82,7 @@ struct gate *gates_of_cgroup(struct gates *g, __u64 cgroup_id);
 struct gate *gates_first(struct gates *g); /* then ->next */
 
 const char *gate_source_name(enum gate_source source);
+enum gate_state gate_state(const struct gate *gate);
+const char *gate_state_name(enum gate_state state);
 
 #endif

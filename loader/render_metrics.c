@@ -50,7 +50,7 @@
 	X("not_stored", "sagate_space_not_stored", "gauge",                                        \
 	  "Entries that do not fit into the maps: the space's flows are refused.")                 \
 	X("last_sync_s", "sagate_space_last_sync_seconds", "gauge",                                \
-	  "last_sync_s of the space's status.")                                                    \
+	  "Time since the last snapshot of the kernel; none before the first.")                    \
 	X("ike.up", "sagate_ike_up", "gauge", "Whether the IKE daemon answers.")                   \
 	X("ike.children", "sagate_ike_children", "gauge", "Children of loaded connections.")
 
@@ -131,21 +131,22 @@ static void put_rows(const struct metric *m, const json_t *list, const char *lab
 	}
 }
 
-/* One sample a key of an object in each gate: verdicts, reasons. */
-static void put_keyed(const struct metric *m, const json_t *gates, const char *label)
+/* One sample a key of an object in each row: verdicts, reasons. */
+static void put_keyed(const struct metric *m, const json_t *rows, const char *row_label,
+		      const char *label)
 {
-	const json_t *gate;
+	const json_t *row;
 	const char *key;
 	json_t *value;
 	size_t i;
 
 	put_head(m);
-	json_array_foreach(gates, i, gate) {
-		json_object_foreach((json_t *)render_find(gate, m->path), key, value) {
+	json_array_foreach(rows, i, row) {
+		json_object_foreach((json_t *)render_find(row, m->path), key, value) {
 			if (!is_sample(value))
 				continue;
 			printf("%s{", m->name);
-			put_label("gate", json_get_text(gate, "name") ?: "");
+			put_label(row_label, json_get_text(row, "name") ?: "");
 			putchar(',');
 			put_label(label, key);
 			putchar('}');
@@ -229,6 +230,9 @@ void render_metrics(const json_t *status)
 					       "counter", "Decisions by verdict."};
 	static const struct metric reasons = {"counters.reasons", "sagate_reasons_total", "counter",
 					      "Decisions by reason."};
+	static const struct metric full = {
+		"full", "sagate_space_full", "gauge",
+		"Whether the map of this option has no room for all of the space."};
 	const json_t *gates = json_get_array(status, "gates");
 	const json_t *spaces = json_get_array(status, "spaces");
 
@@ -238,8 +242,9 @@ void render_metrics(const json_t *status)
 	put_attached(gates);
 	for (size_t i = 0; i < sizeof(gate_metrics) / sizeof(gate_metrics[0]); i++)
 		put_rows(&gate_metrics[i], gates, "gate");
-	put_keyed(&verdicts, gates, "verdict");
-	put_keyed(&reasons, gates, "reason");
+	put_keyed(&verdicts, gates, "gate", "verdict");
+	put_keyed(&reasons, gates, "gate", "reason");
 	for (size_t i = 0; i < sizeof(space_metrics) / sizeof(space_metrics[0]); i++)
 		put_rows(&space_metrics[i], spaces, "space");
+	put_keyed(&full, spaces, "space", "option");
 }

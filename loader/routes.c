@@ -139,8 +139,7 @@ static void note_family(struct routes *r, bool full, uint32_t unknown)
 		return;
 	if (full && !r->stats.full[r->six])
 		log_error("routes of space %u: IPv%d needs more than %d cells or does not fit into "
-			  "the map; source addresses are unknown, flows that a policy with a "
-			  "source could match are refused",
+			  "the map",
 			  r->space, r->six ? 6 : 4, ROUTES_CELLS_MAX);
 	r->stats.full[r->six] = full;
 	r->stats.cells[r->six] = full ? 0 : (uint32_t)r->cell_count;

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "netns.h"
 #include "space.h"
+#include "space_full.h"
 
 /* Everything that decide() needs is gathered: into the maps with it. */
 static void try_commit(struct space *s)
@@ -25,8 +26,8 @@ static void try_commit(struct space *s)
 	    !routes_ready(s->routes) || (s->ike && !s->ike_heard && s->ike_wait))
 		return;
 	err = bpf_space_commit(s->bpf, s->slot, s->netns);
-	if (err)
-		log_error("space %s: not all of it fits into the maps (%s): its flows are refused",
+	if (err && err != -E2BIG) /* of that the daemon tells which map it is */
+		log_error("space %s: it cannot be put into the maps: %s: its flows are refused",
 			  s->name, strerror(-err));
 	s->committed = true;
 	log_info("space %s: mirrored", s->name);
@@ -397,16 +398,6 @@ bool space_error_absent(const struct error *e)
 	return !strcmp(e->code, "no-such-netns");
 }
 
-bool space_full(const struct space *s)
-{
-	struct spd_counts spd;
-	struct sad_counts sad;
-
-	spd_count(mirror_spd(s->mirror), &spd);
-	sad_count(mirror_sad(s->mirror), &sad);
-	return spd.missing + sad.missing > 0;
-}
-
 bool space_synced(const struct space *s)
 {
 	return s->committed && mirror_synced(s->mirror);
@@ -454,13 +445,13 @@ static enum space_state_name state_of(const struct space *s)
 json_t *space_closed_json(const char *name, const char *netns, const char *vici,
 			  const struct error *e)
 {
-	json_t *o = json_pack("{s:s s:n s:s? s:s s:b s:s s:I s:I s:I s:I s:n s:I s:I s:I s:f}",
+	json_t *o = json_pack("{s:s s:n s:s? s:s s:b s:s s:I s:I s:I s:I s:n s:I s:I s:I s:n}",
 			      "name", name, "netns", "netns_path", netns, "state",
 			      state_name(space_error_absent(e) ? SPACE_ABSENT : SPACE_REFUSED),
 			      "synced", 0, "stale_reason", e->message, "policies", (json_int_t)0,
 			      "sas", (json_int_t)0, "masks", (json_int_t)0, "requirements",
 			      (json_int_t)0, "default", "resyncs", (json_int_t)0, "overruns",
-			      (json_int_t)0, "not_stored", (json_int_t)0, "last_sync_s", -1.0);
+			      (json_int_t)0, "not_stored", (json_int_t)0, "last_sync_s");
 
 	if (o)
 		json_object_set_new(o, "ike",
@@ -479,7 +470,7 @@ json_t *space_to_json(const struct space *s)
 
 	spd_count(mirror_spd(s->mirror), &spd);
 	sad_count(mirror_sad(s->mirror), &sad);
-	o = json_pack("{s:s s:I s:s? s:s s:b s:s? s:b s:I s:I s:I s:I s:s s:I s:I s:I s:f}", "name",
+	o = json_pack("{s:s s:I s:s? s:s s:b s:s? s:b s:I s:I s:I s:I s:s s:I s:I s:I s:o}", "name",
 		      s->name, "netns", (json_int_t)s->netns, "netns_path",
 		      s->netns_text[0] && !s->container ? s->netns_text : NULL, "state",
 		      state_name(state_of(s)), "synced", space_synced(s), "stale_reason",
@@ -490,8 +481,11 @@ json_t *space_to_json(const struct space *s)
 		      mirror_default_block(s->mirror) ? "block" : "allow", "resyncs",
 		      (json_int_t)stats->resyncs, "overruns", (json_int_t)stats->overruns,
 		      "not_stored", (json_int_t)(spd.missing + sad.missing), "last_sync_s",
-		      stats->synced_at ? (boot_ns() - stats->synced_at) / 1e9 : -1.0);
-	if (o)
+		      stats->synced_at ? json_real((boot_ns() - stats->synced_at) / 1e9)
+				       : json_null());
+	if (o) {
+		json_object_set_new(o, "full", space_full_json(s));
 		json_object_set_new(o, "ike", ike_json(s));
+	}
 	return o;
 }

@@ -66,7 +66,7 @@ struct space {
 	uint64_t netns;	      /* cookie */
 	__u32 slot;
 	bool committed;
-	bool full_told; /* that not all of it fits into the maps */
+	__u8 full_told; /* what does not fit into the maps: see space_full.h */
 	bool container; /* of gates, who say when it ends: see daemon_containers.c */
 	bool require_children;
 	bool ike_heard;	       /* its children were listed at least once */
@@ -109,8 +109,6 @@ void space_second(struct space *s);
 bool space_here(const struct space *s);
 
 bool space_synced(const struct space *s);
-/* Policies or SAs are missing from the maps, for want of room: its flows are refused. */
-bool space_full(const struct space *s);
 json_t *space_to_json(const struct space *s);
 
 /* One that could not be opened, with the same fields; `e` is what space_new() said. */

@@ -68,6 +68,11 @@ teardown() {
 	one_document 2 '.error.code and .error.message' explain tcp 192.0.2.2:99999
 	one_document 2 '.error.message | test("192.0.2.2:80.*icmp has no ports.*echo request")' explain icmp 192.0.2.2:80
 	one_document 2 '.error.message | test("2001:db8::2.:80.*icmpv6 has no ports")' explain icmpv6 "[2001:db8::2]:80"
+	one_document 2 '.error.message | test("protocol 0")' explain 0 192.0.2.2
+	one_document 2 '.error.message | test("--from 2001:db8::1: IPv6, and the destination 192.0.2.2:80 is IPv4")' \
+		explain tcp 192.0.2.2:80 --from 2001:db8::1
+	one_document 2 '.error.message | test("over IPv4 it is icmp")' explain icmpv6 192.0.2.2
+	one_document 2 '.error.message | test("over IPv6 it is icmpv6")' explain icmp 2001:db8::2
 	one_document 2 '.error.message | test("192.0.2.1:9.*no ports")' explain icmp 192.0.2.2 --from 192.0.2.1:9
 	one_document 2 '.error.message | test("show gates: --space goes with spd")' show gates --space nosuch
 	one_document 2 '.error.message | test("show negotiations: --space goes with")' show negotiations --space host
@@ -76,6 +81,17 @@ teardown() {
 	one_document 2 '.error.code and .error.message' status --colour
 	one_document 2 '.error.code and .error.message' status --metrics
 	one_document 2 '.error.code and .error.message' fly
+	run -2 --separate-stderr on_a "$SAGATE" status -s control.sock
+	# shellcheck disable=SC2154 # bats sets it
+	[[ $stderr == *"control.sock: expected an absolute path"* ]]
+}
+
+@test "the root of all cgroups gets a gate only when that is said" {
+	local c
+	for c in / "$SGK_CGROUP2" "$SGK_CGROUP2/"; do
+		one_document 1 "$(error root-cgroup)" attach "$c"
+	done
+	[ "$(sagate show gates --json | jq length)" = 1 ]
 }
 
 @test "without a daemon each command that needs one says where it looked" {
@@ -94,8 +110,10 @@ teardown() {
 @test "doctor without a daemon is an error that says what to do" {
 	run -1 --separate-stderr on_a "$SAGATE" doctor -c "$SGK_CONF" -s "$SGK_DIR/nobody.sock" --json
 	jq -se 'length == 1 and .[0].ok == false and ([.[0].checks[] | select(.status == "fail")] |
-		length == 1 and .[0].check == "daemon" and (.[0].message | test("no daemon at .*nobody.sock")) and
+		length == 1 and .[0].check == "daemon" and (.[0].message | test("no daemon at .*nobody.sock$")) and
 		(.[0].hint | test("systemctl status sagate")))' <<<"$output"
+	run -1 --separate-stderr on_a "$SAGATE" doctor -c "$SGK_CONF" -s "$SGK_DIR/nobody.sock"
+	[ "$(grep -c "sagate daemon" <<<"$output")" = 1 ]
 	# the same host is well with one
 	run -0 --separate-stderr sagate doctor -c "$SGK_CONF"
 }
@@ -173,6 +191,20 @@ sees_event() { way udp 192.0.2.4 80; grep -q '"policy-block"' "$SGK_DIR/watch"; 
 	run -0 sagate status --metrics
 	grep -q '^# TYPE sagate_' <<<"$output"
 	run ! grep -vE '^(# (HELP|TYPE) sagate_[a-z0-9_]+ .*|sagate_[a-z0-9_]+(\{[^}]*\})? [0-9.e+-]+)$' <<<"$output"
+}
+
+libbpf_lines() { grep -c '^<7>libbpf: ' "$1" || :; }
+debug_ready() { "$SAGATE" status --json -s "$SGK_DIR/debug.sock" | jq -e .ready; }
+
+@test "log-level=debug has of libbpf only warnings, unless it is asked for all" {
+	[ "$(libbpf_lines "$SGK_DIR/log")" -lt 10 ]
+	sed "s,^control=.*,control=$SGK_DIR/debug.sock,; s,^pin=.*,pin=$SGK_PIN-debug," "$SGK_CONF" >"$SGK_DIR/debug.conf"
+	sgk_spawn "$SGK_DIR/debug.log" nsenter --net="/run/netns/$SGK_A" -- \
+		env SAGATE_LIBBPF_DEBUG=1 "$SAGATE" daemon -c "$SGK_DIR/debug.conf" >"$SGK_DIR/debug.pid"
+	sgk_wait 20 debug_ready
+	sgk_stop "$SGK_DIR/debug.pid"
+	rm -rf "$SGK_PIN-debug"
+	[ "$(libbpf_lines "$SGK_DIR/debug.log")" -gt 100 ]
 }
 
 @test "help: every command has a usage, and nothing unknown is guessed" {

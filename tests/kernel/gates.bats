@@ -115,8 +115,16 @@ reloaded() { [ "$(grep -c "configuration" "$SGK_DIR/log")" -gt "$1" ]; }
 	cgroup=$c"
 	reload
 	gate_is late absent
+	# a service that is not started is nothing ill, and told once
+	sagate status --json | jq -e '.healthy and .problems == []'
+	run -0 sagate status
+	[[ $output == *"late   waits for its cgroup "* ]]
+	sagate doctor --json | jq -e '[.checks[] | select(.message | startswith("gate late waits for its cgroup: "))] |
+		length == 1 and .[0].status == "ok"'
 	mkdir "$SGK_CGROUP2$c"
 	sgk_wait 5 gate_is late attached
+	[ "$(grep -c "gate late waits for its cgroup: cgroup $c: not there" "$SGK_DIR/log")" = 1 ]
+	run ! grep "^<[0-3]>.*late" "$SGK_DIR/log"
 	[ "$(run_in "$c" tcp 192.0.2.3 80)" = EAGAIN ]
 	[ "$(run_in "$c" tcp 192.0.2.2 80)" = ok ]
 	rmdir "$SGK_CGROUP2$c"
@@ -223,12 +231,13 @@ all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")
 	each_refused 19
 	[ "$(sagate show gates --json | jq length)" -ge 21 ]
 	sagate show gates --json | jq -e 'any(.problem != null and (.problem | contains("not taken over")))'
+	sagate status --json | jq -e '(.healthy | not) and (.problems | any(contains("not taken over")))'
 	# by hand is no way to open one
 	for i in {0..19}; do sagate attach "$c$i" --name "fd$i" || :; done
 	each_refused 19
 	[ "$(find "$SGK_PIN/gate" -name connect4 | wc -l)" = 21 ]
 	# one that was not taken over leaves no settings for the next gate there either
-	i=$(sagate show gates --json | jq -r 'first(.[] | select(.state == "absent" and (.name | startswith("fd")))) | .name[2:]')
+	i=$(sagate show gates --json | jq -r 'first(.[] | select(.state == "failed" and (.name | startswith("fd")))) | .name[2:]')
 	[ "$(settings_left "$c$i")" != 0 ]
 	sagate detach "fd$i" >/dev/null
 	[ "$(settings_left "$c$i")" = 0 ]

@@ -23,9 +23,29 @@ restart() {
 	sgk_daemon_start
 }
 
+# fresh LINES: the same with nothing left of the daemon before.
+fresh() {
+	sgk_stop "$SGK_DIR/daemon.pid"
+	rm -rf "$SGK_PIN"
+	restart "$1"
+	sagate attach "/$SGK_GATE" --name gated
+}
+
 entries() { bpftool -j map dump pinned "$SGK_PIN/map/$1" | jq length; }
 size() { bpftool -j map show pinned "$SGK_PIN/map/$1" | jq .max_entries; }
 doctor() { sagate doctor --json || :; }
+
+# tells OPTION SIZE WHAT WHAT-FOLLOWS: log, status, doctor and metrics say which map is full, and the
+# key that makes room.
+tells() {
+	local text="space host: not all of its $3 fit into the map ($1=$2): $4"
+	grep -qF "<3>$text" "$SGK_DIR/log" &&
+	sagate status --json | jq -e --arg text "$text" '(.healthy | not) and .problems == [$text]' &&
+	sagate status | grep -qE '^host +mirrored +yes \(full\) ' &&
+	doctor | jq -e --arg text "$text" --arg hint "raise $1= in [daemon] and restart" \
+		'.checks | any(.status == "fail" and .message == $text and (.hint | startswith($hint)))' &&
+	sagate status --metrics | grep -qF "sagate_space_full{space=\"host\",option=\"$1\"} 1"
+}
 
 @test "the fifth policy of four is refused, doctor names the key, and one less recovers" {
 	local i
@@ -38,17 +58,31 @@ doctor() { sagate doctor --json || :; }
 	spd add dst 198.51.100.5/32 action block
 	in_force "wait table-full" udp 192.0.2.2:80
 	expect EAGAIN udp 192.0.2.2 80
-	doctor | grep -q 'raise policies-max= in \[daemon\]'
-	sgk_wait 5 grep -q 'space host: not all of its policies and SAs fit into the maps' "$SGK_DIR/log"
-	sagate status --metrics >"$SGK_DIR/metrics"
-	grep -q '^sagate_space_not_stored{space="host"} [1-9]' "$SGK_DIR/metrics"
+	sgk_wait 5 tells policies-max 4 "policies" "its flows are refused (table-full)"
+	sagate status --metrics | grep -q '^sagate_space_not_stored{space="host"} [1-9]'
 	[ "$(entries spd)" = 4 ]
 	spd delete dst 198.51.100.1/32
 	in_force "clear no-policy" udp 192.0.2.2:80
-	sgk_wait 5 grep -q 'space host: all of its policies and SAs fit into the maps again' "$SGK_DIR/log"
+	sgk_wait 5 grep -q 'space host: all of its policies fit into the map again' "$SGK_DIR/log"
+	sagate status --json | jq -e .healthy
+	sagate status --metrics | grep -qF 'sagate_space_full{space="host",option="policies-max"} 0'
 	expect ok udp 192.0.2.2 80
 	expect EACCES udp 198.51.100.5 9
 	expect EACCES udp 198.51.100.2 9
+}
+
+@test "routing that does not fit: what compares a source waits, and all that an operator reads names the key" {
+	fresh 'routes-max=2'
+	in_force "clear no-policy" udp 192.0.2.2:80
+	spd add src 192.0.2.1/32 dst 192.0.2.7/32 action block
+	in_force "wait source-unknown" udp 192.0.2.7:80
+	tells routes-max 2 "routing prefixes" \
+		"source addresses are not known: flows whose policies compare them wait (source-unknown)"
+	expect EAGAIN udp 192.0.2.7 80
+	expect EACCES udp 192.0.2.7 80 src=192.0.2.1
+	spd delete src 192.0.2.1/32 dst 192.0.2.7/32
+	fresh 'policies-max=4'
+	sagate status --json | jq -e .healthy
 }
 
 @test "a restart with another size moves every entry, and no call finds less" {

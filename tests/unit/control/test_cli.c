@@ -47,6 +47,18 @@ static void a_bad_line_is_usage_and_names_what_is_wrong(void **state)
 		 "--timeout -1: expected"},
 		{{"sagate", "wait", "tcp", "::1", "--timeout", "nan", NULL},
 		 "--timeout nan: expected"},
+		{{"sagate", "explain", "0", "192.0.2.1", NULL}, "protocol 0: no packet has it"},
+		{{"sagate", "explain", "tcp", "192.0.2.1", "--from", "2001:db8::1", NULL},
+		 "--from 2001:db8::1: IPv6, and the destination 192.0.2.1 is IPv4"},
+		{{"sagate", "wait", "tcp", "::1", "--from", "192.0.2.1", NULL},
+		 "--from 192.0.2.1: IPv4, and the destination ::1 is IPv6"},
+		{{"sagate", "explain", "icmpv6", "192.0.2.1", NULL},
+		 "icmpv6 192.0.2.1: over IPv4 it is icmp"},
+		{{"sagate", "explain", "icmpv6", "::ffff:192.0.2.1", NULL}, "over IPv4 it is icmp"},
+		{{"sagate", "explain", "1", "2001:db8::1", NULL}, "over IPv6 it is icmpv6"},
+		{{"sagate", "-s", "control.sock", "status", NULL},
+		 "control socket control.sock: expected an absolute path"},
+		{{"sagate", "status", "-s", "./x", NULL}, "./x: expected an absolute path"},
 		{{"sagate", "status", "--metrics", "--json", NULL}, "two forms"},
 		{{"sagate", "help", "x", NULL}, "x: no such command"},
 	};
@@ -104,7 +116,8 @@ static void attach_sends_what_was_asked(void **state)
 	EXIT(r, 0);
 	assert_string_equal(r->out, "gate y: attached to /x/y, mode audit\n");
 	last_request(request, sizeof(request));
-	assert_string_equal(request, "{\"args\":{\"cgroup\":\"/x/y\",\"name\":\"y\",\"settings\":{"
+	assert_string_equal(request, "{\"args\":{\"cgroup\":\"/x/y\",\"name\":\"y\",\"root\":false,"
+				     "\"settings\":{"
 				     "\"mode\":\"audit\",\"stale\":\"open\"},\"transient\":false},"
 				     "\"command\":\"attach\"}");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -113,6 +126,9 @@ static void attach_sends_what_was_asked(void **state)
 		snprintf(expected, sizeof(expected), "\"name\":\"%s\"", names[i][1]);
 		HAS(request, expected);
 	}
+	EXIT(cli(ARGS("-s", sock, "attach", "/", "--root")), 0);
+	last_request(request, sizeof(request));
+	HAS(request, "\"root\":true");
 	EXIT(cli(ARGS("-s", sock, "detach", "y")), 0);
 	last_request(request, sizeof(request));
 	assert_string_equal(request, "{\"args\":{\"name\":\"y\"},\"command\":\"detach\"}");
@@ -173,7 +189,12 @@ static void lists_are_tables_that_bear_missing_fields(void **state)
 	last_request(request, sizeof(request));
 	assert_string_equal(
 		request, "{\"args\":{\"space\":\"blue\",\"what\":\"spd\"},\"command\":\"show\"}");
-	EXIT(cli(ARGS("-s", sock, "show", "sad")), 0);
+	/* a column that no row has anything for is left out */
+	r = cli(ARGS("-s", sock, "show", "sad"));
+	EXIT(r, 0);
+	HAS(r->out, "SPI   REQID  MODE  MARK      DIR  EXPIRES-IN\n");
+	HAS(r->out, "0x01  -      -     -         -    -\n");
+	HAS(r->out, "0x02  -      -     0x5/0xff  -    -\n");
 	last_request(request, sizeof(request));
 	HAS(request, "\"space\":null");
 }
@@ -210,6 +231,33 @@ static void explain_ends_with_the_verdict(void **state)
 	EXIT(r, 1);
 	HAS(r->err, "no such device");
 	EXIT(cli(ARGS("-s", sock, "explain", "tcp", "::1", "--netns", "no-such-netns")), 1);
+}
+
+/* All of it is an address, and perhaps the last part is meant as a port. */
+static void an_address_that_may_be_meant_with_a_port_is_said_to_have_none(void **state)
+{
+	static const struct {
+		const char *proto, *dst;
+		bool said;
+	} rows[] = {
+		{"tcp", "2001:db8::1:443", true}, {"udp", "2001:db8::1", true},
+		{"tcp", "[2001:db8::1]", false},  {"tcp", "[2001:db8::1]:443", false},
+		{"tcp", "192.0.2.1", false},	  {"icmpv6", "2001:db8::1", false},
+	};
+	struct result *r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		r = cli(ARGS("-s", sock, "explain", rows[i].proto, rows[i].dst));
+		EXIT(r, 0);
+		if (!rows[i].said)
+			assert_string_equal(r->err, "");
+		else
+			HAS(r->err, "is taken as an address without a port; with one it is "
+				    "[ADDRESS]:PORT\n");
+	}
+	r = cli(ARGS("-s", sock, "explain", "tcp", "2001:db8::1:443", "--json"));
+	assert_string_equal(r->err, "");
 }
 
 static void wait_ends_with_the_verdict_or_its_time(void **state)
@@ -415,6 +463,7 @@ int main(void)
 		cmocka_unit_test(metrics_are_prometheus_text),
 		cmocka_unit_test(lists_are_tables_that_bear_missing_fields),
 		cmocka_unit_test(explain_ends_with_the_verdict),
+		cmocka_unit_test(an_address_that_may_be_meant_with_a_port_is_said_to_have_none),
 		cmocka_unit_test(wait_ends_with_the_verdict_or_its_time),
 		cmocka_unit_test(watch_prints_each_event_at_once),
 		cmocka_unit_test(watch_ends_with_the_daemon),
