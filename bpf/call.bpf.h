@@ -43,6 +43,7 @@ struct call {
 	bool by_sport : 1;			  /* a source port was compared */
 	bool forwarded : 1;			  /* another space decides, see flow_forward() */
 	bool settled : 1;			  /* decided while the epoch stood still */
+	bool queues : 1;			  /* see kernel_queues() */
 	__u32 epoch;				  /* that one */
 	__u32 bound;	/* what the socket is bound to, see KNOWN_INSTEAD */
 	__u32 vrf;	/* a tunnel's source is routed in this one, 0: none; or VRF_UNKNOWN */

@@ -40,11 +40,26 @@ static __always_inline int conclude(struct call *c, const struct space_state *st
 	return answer_clear(c, st, reason, REASON_REQUIRED_NO_POLICY);
 }
 
+/*
+ * Would the kernel keep the packet in the policy's queue until the SA is there
+ * (xdst_queue_output())? Where its policy demands one, in this space itself, and none has another
+ * SPI than the template asks (xfrm_state_find() then refuses). Only what is known: who trusts in it
+ * lets the call go on.
+ */
+static __always_inline bool kernel_queues(const struct call *c, const struct space_state *st,
+					  __u8 reason)
+{
+	return reason >= REASON_NO_SA && reason <= REASON_SA_EXPIRED && reason != REASON_SA_SPI &&
+	       st->queue & QUEUE_KEEPS && !c->forwarded && !c->decision.sub_index &&
+	       !is_stale(c, st);
+}
+
 /* The policies' part, with source and device as known as they can be. */
 static __always_inline int decide_policies(struct call *c, const struct space_state *st, int route)
 {
 	__u8 reason = route & ROUTE_NOXFRM ? REASON_NOXFRM_DEVICE : check_policies(c, st);
 
+	c->queues = kernel_queues(c, st, reason);
 	if (reason == REASON_NO_POLICY && st->default_block && !(route & ROUTE_LOOPBACK))
 		return answer_clear(c, st, REASON_DEFAULT_BLOCK, REASON_REQUIRED_NO_POLICY);
 	if (reason_passes(reason) && !c->tunneled && (route & ROUTE_XFRMI))
@@ -86,7 +101,7 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 	__builtin_memset(&c->decision, 0, sizeof(c->decision));
 	c->decision.neg.space = c->space;
 	c->now = bpf_ktime_get_boot_ns();
-	c->secured = c->tunneled = c->by_sport = c->link_in_vrf = false;
+	c->secured = c->tunneled = c->by_sport = c->link_in_vrf = c->queues = false;
 	c->again = 0;
 	c->deadline = 0;
 	if (st->synced == SYNCED_NEVER) {

@@ -37,7 +37,7 @@ static __always_inline bool alerted(const struct flow *f, const struct decision 
 	return false;
 }
 
-/* `what` is the hook, and from bit 8 on the positive errno. */
+/* `what` is the hook, from bit 8 on the positive errno, from bit 24 on enum unheld. */
 __noinline int send_event(const struct flow *f, const struct decision *d,
 			  const struct gate_settings *g, struct gate_counters *c, __u32 what)
 {
@@ -59,7 +59,8 @@ __noinline int send_event(const struct flow *f, const struct decision *d,
 	e->decision = *d;
 	e->pid = ids >> 32;
 	e->tid = ids;
-	e->error = -(__s32)(what >> 8);
+	e->error = -(__s32)(what >> 8 & 0xffff);
+	e->unheld = what >> 24;
 	e->hook = what;
 	e->mode = g->mode;
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
@@ -133,6 +134,10 @@ static __always_inline int gate(struct call *c, __u8 hook)
 		return 1;
 	if (g->mode == MODE_HOLD && g->cgroup_id && d->verdict == VERDICT_WAIT)
 		error = hold(c, g, count, hook);
+	if (error == HOLD_QUEUED) {
+		send_event(&c->flow, d, g, count, UNHELD_QUEUE << 24 | hook);
+		return 1;
+	}
 	if (error) {
 		count->held++;
 		set_retval(-(__s64)(error & 0x3ff));

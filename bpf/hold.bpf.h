@@ -94,6 +94,9 @@ static __always_inline bool kick_is_in(struct task_struct *task, __u64 before)
 	return works_of(task) != before;
 }
 
+/* hold(): the call goes on, and the kernel keeps its SYN. */
+#define HOLD_QUEUED 1
+
 /* What is known of a call. */
 struct hold_call {
 	const struct flow *flow;
@@ -277,26 +280,29 @@ static __always_inline void hold_event(const struct hold_call *call, struct hold
 }
 
 /* Why the call cannot be made to wait, so far as that is seen before its turn. */
-static __always_inline enum unheld hold_refused(const struct decision *d,
-						const struct gate_settings *g,
+static __always_inline enum unheld hold_refused(const struct call *c, const struct gate_settings *g,
 						struct task_struct *task, struct hold_call *call)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	__u32 flags = 0;
 	long fd;
 
-	if (!may_be_waited_for(d))
+	if (!may_be_waited_for(&c->decision))
 		return UNHELD_REASON;
-	if (d->failed)
+	if (c->decision.failed)
 		return UNHELD_FAILED;
-	if (hold_kick_way == KICK_NONE ||
-	    (hold_kick_way == KICK_SIGNALS && !*(volatile __u8 *)&hold_kick_ready))
-		return UNHELD_KICK;
 	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
 		return UNHELD_CALL;
 	fd = call_socket(regs, &flags);
 	if (fd < 0 || !call_blocking(task, fd, flags, call))
 		return UNHELD_CALL;
+	/* of UDP each datagram would have to be kept, and the queue is short */
+	if (call->nonblocking && g->hold_nonblocking == NONBLOCKING_QUEUE && c->queues &&
+	    c->flow.proto == IPPROTO_TCP)
+		return UNHELD_QUEUE;
+	if (hold_kick_way == KICK_NONE ||
+	    (hold_kick_way == KICK_SIGNALS && !*(volatile __u8 *)&hold_kick_ready))
+		return UNHELD_KICK;
 	if (!call->nonblocking)
 		return UNHELD_NOT;
 	if (g->hold_nonblocking != NONBLOCKING_HOLD)
@@ -340,8 +346,8 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 }
 
 /*
- * The code with which the call must be refused for it to wait, or, when it cannot be made to, 0: it
- * is to be rejected. The kick is then given or sure to come.
+ * The code with which the call must be refused for it to wait, the kick being given or sure to
+ * come; HOLD_QUEUED; or, when it cannot be made to, 0: it is to be rejected.
  */
 static __noinline int hold(const struct call *c, const struct gate_settings *g,
 			   struct gate_counters *count, __u8 hook)
@@ -357,13 +363,13 @@ static __noinline int hold(const struct call *c, const struct gate_settings *g,
 	enum unheld why;
 	int code = 0;
 
-	why = hold_refused(&c->decision, g, task, &call);
+	why = hold_refused(c, g, task, &call);
 	if (why == UNHELD_NOT)
 		why = hold_turn(&call, &c->decision, g, count, task, &code);
 	if (why != UNHELD_NOT) {
 		count->unheld[why & (UNHELD_MAX - 1)]++;
 		bpf_map_delete_elem(&holds, &call.tid);
-		return 0;
+		return why == UNHELD_QUEUE ? HOLD_QUEUED : 0;
 	}
 	return code;
 }

@@ -80,17 +80,11 @@ struct gate_settings {
 	__u16 errno_waiting;   /* positive errno; 0: EAGAIN */
 	__u16 errno_failed;    /* 0: EHOSTUNREACH */
 	__u16 errno_denied;    /* 0: EACCES */
-	__u8 hold_nonblocking; /* enum hold_nonblocking */
+	__u8 hold_nonblocking; /* enum nonblocking */
 	__u8 pad2;
 	__u32 hold_timeout;		/* ms; 0: nothing is held */
 	__u32 hold_nonblocking_timeout; /* ms */
 	__u32 hold_max;			/* how many calls may wait at once */
-};
-
-/* What mode hold does with a call that is not to block. Zero is the strictest. */
-enum hold_nonblocking {
-	NONBLOCKING_REJECT,
-	NONBLOCKING_HOLD,
 };
 
 /* gate_counters, PERCPU_CGROUP_STORAGE. */
@@ -122,6 +116,12 @@ enum full {
 	FULL_COMMIT = 8,
 };
 
+/* What becomes of packets whose policy lacks an SA (net.core.xfrm_larval_drop). */
+enum queue {
+	QUEUE_KEEPS = 1, /* it is 0, as far as the daemon knows: the kernel keeps them */
+	QUEUE_OURS = 2,	 /* the daemon made it so, and is to take it back */
+};
+
 #define FWMARKS_UNKNOWN 0xff
 
 struct fwmark {
@@ -137,10 +137,10 @@ struct space_state {
 	__u8 default_block; /* 1: the kernel's default policy for output is block */
 	__u8 full;	    /* enum full bits: what does not fit is unknown, and unknown refuses */
 	__u8 fwmarks;	    /* how many are in use; FWMARKS_UNKNOWN: hints hold for mark 0 only */
-	__u8 masks[CLASS_COUNT][2]; /* 0: no policy of that [family == AF_INET6] */
-	__u8 plens[2];		    /* 0: no hint of that family */
-	__u8 vrfs;		    /* enum route_vrf: VRF_AGAIN: there are VRF devices */
-	__u8 pad;
+	__u8 masks[CLASS_COUNT][2];	   /* 0: no policy of that [family == AF_INET6] */
+	__u8 plens[2];			   /* 0: no hint of that family */
+	__u8 vrfs;			   /* enum route_vrf: VRF_AGAIN: there are VRF devices */
+	__u8 queue;			   /* enum queue bits */
 	struct fwmark fwmark[FWMARKS_MAX]; /* what policy routing compares a mark with */
 };
 

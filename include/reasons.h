@@ -81,11 +81,18 @@
 	X(FAILED, "failed", "the negotiation has just failed")                                     \
 	X(KICK, "no-kick", "there is no way to make a call wait here (sagate doctor)")             \
 	X(CALL, "call", "not a connect(), sendto() or sendmsg() of a thread over TCP or UDP")      \
-	X(NONBLOCK, "non-blocking", "the call is not to block (hold-nonblocking=reject)")          \
+	X(NONBLOCK, "non-blocking", "the call is not to block (hold-nonblocking=reject, queue)")   \
 	X(TABLE, "table-full", "too many calls wait")                                              \
 	X(ROOM, "no-room", "its cgroup can have no waiting room")                                  \
 	X(SPIN, "not-parked", "the daemon did not put it to sleep")                                \
-	X(TIMEOUT, "timeout", "it has waited as long as it may")
+	X(TIMEOUT, "timeout", "it has waited as long as it may")                                   \
+	X(QUEUE, "queued", "it goes on, and the kernel keeps its SYN (hold-nonblocking=queue)")
+
+/* What mode hold does with a call that is not to block. Zero is the strictest. */
+#define SAGATE_NONBLOCKINGS(X)                                                                     \
+	X(REJECT, "reject")                                                                        \
+	X(HOLD, "hold")                                                                            \
+	X(QUEUE, "queue")
 
 /*
  * Tables of selectors in the order in which they are asked (xfrm_policy_lookup: SUB first). Behind
@@ -111,6 +118,7 @@
 #define SAGATE_ENUM_REASON(n, v, s, t) REASON_##n,
 #define SAGATE_ENUM_MODE(n, s)	       MODE_##n,
 #define SAGATE_ENUM_UNHELD(n, s, t)    UNHELD_##n,
+#define SAGATE_ENUM_NONBLOCK(n, s)     NONBLOCKING_##n,
 #define SAGATE_ENUM_CLASS(n, s)	       CLASS_##n,
 #define SAGATE_ENUM_HOOK(n, s)	       HOOK_##n,
 
@@ -118,6 +126,7 @@ enum verdict { SAGATE_VERDICTS(SAGATE_ENUM_VERDICT) VERDICT_COUNT };
 enum reason { SAGATE_REASONS(SAGATE_ENUM_REASON) REASON_COUNT };
 enum mode { SAGATE_MODES(SAGATE_ENUM_MODE) MODE_COUNT };
 enum unheld { SAGATE_UNHELD(SAGATE_ENUM_UNHELD) UNHELD_COUNT };
+enum nonblocking { SAGATE_NONBLOCKINGS(SAGATE_ENUM_NONBLOCK) NONBLOCKING_COUNT };
 enum spd_class { SAGATE_CLASSES(SAGATE_ENUM_CLASS) CLASS_COUNT };
 enum hook { SAGATE_HOOKS(SAGATE_ENUM_HOOK) HOOK_COUNT };
 

@@ -106,6 +106,10 @@ __u32 bpf_space_unfit(const struct bpf *b, __u32 space);
 void bpf_space_abandon(struct bpf *b, __u32 space);
 /* Forgets a namespace and all its entries: flows in it are then of no known space. */
 void bpf_space_close(struct bpf *b, __u32 space);
+/* enum queue bits of a committed space; they outlive the daemon, and are an earlier one's at first.
+ */
+__u8 bpf_space_queue(const struct bpf *b, __u32 space);
+void bpf_space_set_queue(struct bpf *b, __u32 space, __u8 queue);
 /* Closes what is pinned and not opened by this daemon. Returns how many. */
 int bpf_space_prune(struct bpf *b);
 /* The daemon is alive: now, in every space that is committed. */

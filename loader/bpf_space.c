@@ -303,11 +303,21 @@ void bpf_space_close(struct bpf *b, __u32 space)
 	__atomic_store_n(&state->synced, SYNCED_NEVER, __ATOMIC_SEQ_CST);
 	raise_epoch(b, space);
 	state->heartbeat = 0;
-	state->default_block = state->full = state->fwmarks = state->vrfs = 0;
+	state->default_block = state->full = state->fwmarks = state->vrfs = state->queue = 0;
 	memset(state->fwmark, 0, sizeof(state->fwmark));
 	memset(state->masks, 0, sizeof(state->masks));
 	memset(state->plens, 0, sizeof(state->plens));
 	sweep_all(b, space);
+}
+
+__u8 bpf_space_queue(const struct bpf *b, __u32 space)
+{
+	return __atomic_load_n(&b->state[space].queue, __ATOMIC_ACQUIRE);
+}
+
+void bpf_space_set_queue(struct bpf *b, __u32 space, __u8 queue)
+{
+	__atomic_store_n(&b->state[space].queue, queue, __ATOMIC_RELEASE);
 }
 
 int bpf_space_prune(struct bpf *b)

@@ -35,7 +35,7 @@
 	X(ERRNO_DENIED, "errno-denied", "an errno", "EACCES")                                      \
 	X(SPD, "spd", "own or host", "own")                                                        \
 	X(HOLD_TIMEOUT, "hold-timeout", "a time, 10ms to 1h", "30s")                               \
-	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold or reject", "hold")                          \
+	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold, reject or queue", "hold")                   \
 	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")        \
 	X(HOLD_MAX, "hold-max", "a number, 1 to 32768", "16384")
 
@@ -51,7 +51,7 @@ struct gate_config {
 	int errno_waiting; /* positive */
 	int errno_failed;
 	int errno_denied;
-	bool hold_nonblocking;
+	enum nonblocking hold_nonblocking;
 	uint64_t hold_timeout, hold_nonblocking_timeout;
 	uint32_t hold_max;
 	char hold_max_text[8];

@@ -11,6 +11,7 @@
 #define SETTING_DEFAULT(n, key, values, fallback) [SETTING_##n] = fallback,
 #define SETTING_LIST(n, key, values, fallback)	  " " key
 #define MODE_NAME(n, s)				  [MODE_##n] = s,
+#define NONBLOCKING_NAME(n, s)			  [NONBLOCKING_##n] = s,
 
 #define HOLD_TIMEOUT_MIN 10000000ULL	  /* 10 ms */
 #define HOLD_TIMEOUT_MAX 3600000000000ULL /* 1 h */
@@ -18,16 +19,34 @@
 static const char *const keys[] = {SAGATE_SETTINGS(SETTING_KEY)};
 static const char *const defaults[] = {SAGATE_SETTINGS(SETTING_DEFAULT)};
 static const char *const modes[] = {SAGATE_MODES(MODE_NAME)};
+static const char *const nonblockings[] = {SAGATE_NONBLOCKINGS(NONBLOCKING_NAME)};
+
+/* One of a list of names; `expected` has them in words. */
+static int name_index(const char *const names[], int count, const char *value, const char *expected,
+		      struct error *e)
+{
+	for (int i = 0; i < count; i++)
+		if (!strcmp(names[i], value))
+			return i;
+	return value_expected(e, value, expected);
+}
 
 static int set_mode(struct gate_config *g, const char *value, struct error *e)
 {
-	for (int i = 0; i < MODE_COUNT; i++) {
-		if (!strcmp(modes[i], value)) {
-			g->mode = i;
-			return 0;
-		}
-	}
-	return value_expected(e, value, "reject, hold or audit");
+	int i = name_index(modes, MODE_COUNT, value, "reject, hold or audit", e);
+
+	if (i >= 0)
+		g->mode = i;
+	return i < 0 ? i : 0;
+}
+
+static int set_nonblocking(struct gate_config *g, const char *value, struct error *e)
+{
+	int i = name_index(nonblockings, NONBLOCKING_COUNT, value, "hold, reject or queue", e);
+
+	if (i >= 0)
+		g->hold_nonblocking = i;
+	return i < 0 ? i : 0;
 }
 
 static int set_errno(int *number, const char *value, struct error *e)
@@ -79,7 +98,7 @@ static int set_setting(struct gate_config *g, enum setting s, const char *value,
 		return set_time(&g->hold_timeout, g->hold_timeout_text,
 				sizeof(g->hold_timeout_text), value, e);
 	case SETTING_HOLD_NONBLOCKING:
-		return value_choice(value, "hold", "reject", &g->hold_nonblocking, e);
+		return set_nonblocking(g, value, e);
 	case SETTING_HOLD_NONBLOCKING_TIMEOUT:
 		return set_time(&g->hold_nonblocking_timeout, g->hold_nonblocking_timeout_text,
 				sizeof(g->hold_nonblocking_timeout_text), value, e);
@@ -148,7 +167,7 @@ const char *config_setting_value(const struct gate_config *g, enum setting s)
 	case SETTING_HOLD_TIMEOUT:
 		return g->hold_timeout_text;
 	case SETTING_HOLD_NONBLOCKING:
-		return g->hold_nonblocking ? "hold" : "reject";
+		return nonblockings[g->hold_nonblocking];
 	case SETTING_HOLD_NONBLOCKING_TIMEOUT:
 		return g->hold_nonblocking_timeout_text;
 	case SETTING_HOLD_MAX:

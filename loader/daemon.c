@@ -161,6 +161,7 @@ static void on_committed(void *ctx, struct space *s)
 	daemon_publish(d,
 		       json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "synced", 1));
 	note_full(d, s);
+	daemon_queues(d);
 	holds_decide_anew(d->holds); /* its negotiations can start now */
 	if (d->ready)
 		return;
@@ -263,7 +264,7 @@ void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 	out->errno_failed = in->errno_failed;
 	out->errno_denied = in->errno_denied;
 	out->hold_timeout = in->hold_timeout / 1000000;
-	out->hold_nonblocking = in->hold_nonblocking ? NONBLOCKING_HOLD : NONBLOCKING_REJECT;
+	out->hold_nonblocking = in->hold_nonblocking;
 	out->hold_nonblocking_timeout = in->hold_nonblocking_timeout / 1000000;
 	out->hold_max = in->hold_max;
 	if (in->spd_host)
@@ -301,6 +302,7 @@ static void update_kick(struct daemon *d)
 void daemon_gates_changed(struct daemon *d)
 {
 	update_kick(d);
+	daemon_queues(d);
 	holds_decide_anew(d->holds);
 }
 
@@ -354,6 +356,7 @@ static void reload(struct daemon *d)
 	options = negotiation_options_of(d->config);
 	negotiations_set_options(d->negotiations, &options);
 	daemon_reload_spaces(d);
+	daemon_queues_anew(d);
 	attach_gates(d);
 	log_notice("configuration reloaded");
 }
@@ -377,6 +380,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 	(void)usec;
 	bpf_heartbeat(d->bpf);
 	update_kick(d);
+	daemon_queues(d);
 	gates_check(d->gates);
 	daemon_check_spaces(d);
 	daemon_containers_check(d);
@@ -464,6 +468,7 @@ static void stop(struct daemon *d)
 	struct space *s, *next;
 
 	control_free(d->control);
+	daemon_queues_stop(d);
 	daemon_doctor_stop(d);
 	negotiations_free(d->negotiations);
 	holds_free(d->holds);

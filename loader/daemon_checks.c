@@ -59,6 +59,27 @@ static void check_templates(json_t *list, struct space *s)
 				 s->name, n, TMPLS_MAX);
 }
 
+/* Only where some gate has hold-nonblocking=queue. */
+static void check_queue(json_t *list, const struct space *s)
+{
+	if (s->queue == SPACE_QUEUE_ON)
+		daemon_check_add(list, "queue", "ok", NULL,
+				 "space %s: the kernel keeps SYNs that wait for an SA "
+				 "(net.core.xfrm_larval_drop=0)",
+				 s->name);
+	else if (s->queue == SPACE_QUEUE_UNDONE)
+		daemon_check_add(list, "queue", "warn",
+				 "leave net.core.xfrm_larval_drop at 0, and reload sagate",
+				 "space %s: somebody set net.core.xfrm_larval_drop back: connects "
+				 "are rejected and not queued",
+				 s->name);
+	else if (s->queue == SPACE_QUEUE_FAILED)
+		daemon_check_add(list, "queue", "warn", "see the daemon's log",
+				 "space %s: net.core.xfrm_larval_drop cannot be set: connects are "
+				 "rejected and not queued",
+				 s->name);
+}
+
 static void check_space(json_t *list, struct space *s, bool acquire)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
@@ -78,6 +99,7 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 				 s->name, (unsigned long long)stats->differences);
 	check_sizes(list, s);
 	check_templates(list, s);
+	check_queue(list, s);
 	if (spd.ties)
 		daemon_check_add(
 			list, "policies", "warn", "give the policies different priorities",

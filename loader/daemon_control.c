@@ -26,8 +26,7 @@ static json_t *settings_json(const struct gate_settings *s)
 			 "stale", s->stale_open ? "open" : "closed", "errno-waiting", waiting,
 			 "errno-failed", failed, "errno-denied", denied, "spd",
 			 s->spd_netns ? "host" : "own", "hold-timeout", s->hold_timeout / 1e3,
-			 "hold-nonblocking",
-			 s->hold_nonblocking == NONBLOCKING_HOLD ? "hold" : "reject",
+			 "hold-nonblocking", nonblocking_name(s->hold_nonblocking),
 			 "hold-nonblocking-timeout", s->hold_nonblocking_timeout / 1e3, "hold-max",
 			 (json_int_t)s->hold_max);
 }

@@ -74,6 +74,15 @@ void daemon_containers_stop(struct daemon *d);
 /* Tells watchers, with the time. Takes the reference. */
 void daemon_publish(struct daemon *d, json_t *event);
 
+/*
+ * daemon_queue.c. Spaces whose packets the kernel is to keep, as gates with hold-nonblocking=queue
+ * want it: at each change of gates, and once a second.
+ */
+void daemon_queues(struct daemon *d);
+/* What somebody took back is tried again. */
+void daemon_queues_anew(struct daemon *d);
+void daemon_queues_stop(struct daemon *d);
+
 /* The settings of a gate as the maps have them, and back as text. */
 void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 			struct gate_settings *out);

@@ -13,6 +13,7 @@
 #include "daemon_internal.h"
 #include "log.h"
 #include "netns.h"
+#include "space_queue.h"
 
 struct space *daemon_space(struct daemon *d, const char *name)
 {
@@ -154,6 +155,7 @@ static void close_space(struct daemon *d, struct space *s)
 
 	negotiations_forget(d->negotiations, s);
 	daemon_doctor_forget(d, s);
+	space_queue(s, false);
 	LL_DELETE(d->spaces, s);
 	space_free(s);
 	bpf_space_close(d->bpf, slot);

@@ -195,6 +195,17 @@ const char *unheld_name(__u8 unheld)
 	return unheld < UNHELD_COUNT ? names[unheld] : "unknown";
 }
 
+const char *nonblocking_name(__u8 nonblocking)
+{
+	static const char *const names[] = {
+#define X(n, s) [NONBLOCKING_##n] = s,
+		SAGATE_NONBLOCKINGS(X)
+#undef X
+	};
+
+	return nonblocking < NONBLOCKING_COUNT ? names[nonblocking] : "unknown";
+}
+
 static const char *hook_name(__u8 hook)
 {
 	static const char *const names[] = {
@@ -222,6 +233,7 @@ json_t *event_to_json(const struct event *event, const char *gate)
 	if (!o)
 		return NULL;
 	json_object_set_new(o, "held", json_boolean(event->held));
+	json_object_set_new(o, "queued", json_boolean(event->unheld == UNHELD_QUEUE));
 	json_object_set_new(o, "comm", json_text(comm));
 	json_object_set_new(o, "errno",
 			    event->error ? json_string(error ? error : "other") : json_null());

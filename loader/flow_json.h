@@ -23,7 +23,8 @@ json_t *flow_to_json(const struct flow *f);
 int flow_from_json(const json_t *args, __u64 own_netns, struct flow *f, struct error *e);
 
 /* A watch event of a refused or audited call; `gate` is its name. */
-const char *unheld_name(__u8 unheld); /* enum unheld */
+const char *unheld_name(__u8 unheld);
+const char *nonblocking_name(__u8 nonblocking); /* enum unheld */
 json_t *event_to_json(const struct event *event, const char *gate);
 
 #endif

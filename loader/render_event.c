@@ -45,7 +45,9 @@ static void put_verdict(const json_t *event)
 	if (strcmp(error, "-"))
 		printf(" %s", error);
 	else
-		printf(json_get_bool(event, "held") ? " waits" : " passed");
+		printf(json_get_bool(event, "held")	? " waits"
+		       : json_get_bool(event, "queued") ? " queued"
+							: " passed");
 }
 
 /* Any other event: its own fields, in their order. */

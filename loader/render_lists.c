@@ -148,6 +148,7 @@ static const struct render_column spaces[] = {
 	{"RESYNCS", "resyncs", NULL, NULL},
 	{"OVERRUNS", "overruns", NULL, NULL},
 	{"LAST-SYNC", "last_sync_s", seconds_text, NULL},
+	{"QUEUE", "queue", NULL, "off"},
 	{"IKE", "ike", ike_text, NULL},
 	{},
 };

@@ -16,6 +16,7 @@
 #include "netns.h"
 #include "space.h"
 #include "space_full.h"
+#include "space_queue.h"
 
 /* Everything that decide() needs is gathered: into the maps with it. */
 static void try_commit(struct space *s)
@@ -284,7 +285,7 @@ int space_new(sd_event *event, struct bpf *b, const struct space_config *config,
 	s->bpf = b;
 	s->ops = ops;
 	s->ctx = ctx;
-	s->netns_fd = s->acquire_fd = s->ports_fd = -1;
+	s->netns_fd = s->acquire_fd = s->ports_fd = s->larval_fd = -1;
 	s->require_children = config->require_children;
 	bpf_sink(b, &s->sink);
 	err = start(s, config, e);
@@ -311,6 +312,7 @@ void space_free(struct space *s)
 	cleanup_close(&s->netns_fd);
 	cleanup_close(&s->acquire_fd);
 	cleanup_close(&s->ports_fd);
+	cleanup_close(&s->larval_fd);
 	free(s);
 }
 
@@ -485,6 +487,7 @@ json_t *space_to_json(const struct space *s)
 				       : json_null());
 	if (o) {
 		json_object_set_new(o, "full", space_full_json(s));
+		json_object_set_new(o, "queue", json_string(space_queue_name(s->queue)));
 		json_object_set_new(o, "ike", ike_json(s));
 	}
 	return o;

@@ -36,6 +36,19 @@ enum space_state_name {
 #undef X
 };
 
+/* X(NAME, "name"): whether the kernel keeps packets whose policy lacks an SA: see space_queue.h. */
+#define SPACE_QUEUES(X)                                                                            \
+	X(OFF, "off") /* no gate needs it */                                                       \
+	X(ON, "on")                                                                                \
+	X(UNDONE, "undone") /* somebody else has taken it back */                                  \
+	X(FAILED, "failed")
+
+enum space_queue {
+#define X(id, name) SPACE_QUEUE_##id,
+	SPACE_QUEUES(X)
+#undef X
+};
+
 struct space;
 
 /* What happens in a space. All may come at any time from within the loop. */
@@ -76,6 +89,8 @@ struct space {
 	pid_t ike_pid;	/* exempt from gates; 0: none */
 	int acquire_fd; /* -1: not opened yet */
 	int ports_fd;	/* local_ports_open() */
+	int larval_fd;	/* net.core.xfrm_larval_drop, -1: not opened yet */
+	enum space_queue queue;
 	struct bpf *bpf;
 	struct map_sink sink;
 	struct mirror *mirror;

@@ -277,3 +277,25 @@ reaches() { gated_on "$1" "$LAB_PROBE" tcp "$2" 80 --echo --for 20 | jq -e '.ech
 	lab_capture_proves
 }
 space_lost() { [ "$(in_space "$1" .ike.up)" = false ]; }
+
+root_warned() { grep -q "^<4>gate $1 is on the root of all cgroups" "$GATE_DIR/log"; }
+gate_named() { sagate show gates --json | jq -e --arg name "$1" 'any(.name == $name and .cgroup == "/" and .state == "attached")'; }
+
+@test "a gate on the root of all cgroups: only when it is said, and with a warning" {
+	local out
+	out=$(sagate attach / --mode audit --json) && return 1
+	jq -e '.error.code == "root-cgroup"' <<<"$out"
+	sagate attach / --mode audit --root
+	gate_named root && root_warned root
+	sagate detach root
+	gate_conf "[gate \"all\"]
+	cgroup=/
+	mode=audit"
+	gate_reload
+	lab_wait_until 10 gate_named all
+	root_warned all
+	gate_conf
+	gate_reload
+	lab_wait_until 10 gate_is_gone all
+}
+gate_is_gone() { sagate show gates --json | jq -e --arg name "$1" 'all(.name != $name)'; }

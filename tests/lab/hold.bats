@@ -98,3 +98,88 @@ served_ten() { [ "$(gate_served_udp)" -ge 10 ]; }
 	[ "$(gate_plain)" = 0 ]
 	lab_wait_until 5 no_rooms
 }
+
+# loop_clients N TO: an event loop that connects N times at once and echoes on each; JSON.
+loop_clients() {
+	gated python3 - "$@" <<-'END'
+	import asyncio, errno, json, socket, sys, time
+	told, began = [], time.monotonic()
+	async def client(to):
+	    loop = asyncio.get_running_loop()
+	    s = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET)
+	    s.setblocking(False)
+	    call = time.monotonic()
+	    told.append(errno.errorcode.get(s.connect_ex((to, 80)), "ok"))
+	    call = time.monotonic() - call
+	    s2 = s.dup()
+	    writable = loop.create_future()
+	    loop.add_writer(s2, lambda: writable.done() or writable.set_result(None))
+	    await writable
+	    loop.remove_writer(s2)
+	    assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+	    connected = time.monotonic() - began
+	    await loop.sock_sendall(s, b"hello")
+	    assert (await loop.sock_recv(s, 5)) == b"hello"
+	    return call, connected
+	async def main():
+	    done = await asyncio.gather(*(client(sys.argv[2]) for _ in range(int(sys.argv[1]))))
+	    print(json.dumps({"n": len(done), "told": sorted(set(told)),
+	                      "call_s": max(d[0] for d in done), "connected_s": max(d[1] for d in done)}))
+	asyncio.run(asyncio.wait_for(main(), 60))
+	END
+}
+larval_drop() { lab_exec a cat /proc/sys/net/core/xfrm_larval_drop; }
+
+# looped N TO WHAT: they are told EINPROGRESS, and connect with the first SYN.
+looped() {
+	out=$(loop_clients "$1" "$2")
+	say "queue, $3: $out"
+	jq -e ".n == $1 and .told == [\"EINPROGRESS\"]" <<<"$out"
+	[ "$(gate_moved unheld.queued refused held verdicts.clear)" = "$1 0 0 0" ]
+	[ "$(gate_syn)" = 0 ]
+	[ "$(gate_plain)" = 0 ]
+}
+
+@test "hold-nonblocking=queue: an event loop's connects are EINPROGRESS, and their SYNs go out once, with the SA" {
+	local to out
+	[ "$(larval_drop)" = 1 ]
+	gate_lab conn=t4 a:start_action=trap -- conn=u6 mode=tunnel family=6 auth=cert a:start_action=trap
+	sagate attach /gated --name gated --mode hold --set hold-timeout=60s --set hold-nonblocking=queue >/dev/null
+	[ "$(larval_drop)" = 0 ]
+	for to in 192.0.2.2 2001:db8:b::1; do
+		gate_mark
+		looped 10 $to $to
+		[ "$(gate_moved .negotiations.started)" = 1 ]
+	done
+	lab_capture_proves 4
+	lab_capture_proves 6
+	# with the SA there is nothing to keep
+	gate_mark
+	loop_clients 5 192.0.2.2 | jq -e '.told == ["EINPROGRESS"]'
+	[ "$(gate_moved verdicts.protected unheld.queued)" = "5 0" ]
+}
+
+@test "queue: a SYN that waits for three seconds is not sent again either" {
+	local before out
+	gate_lab conn=t4 a:start_action=trap
+	sagate attach /gated --name gated --mode hold --set hold-timeout=60s --set hold-nonblocking=queue >/dev/null
+	gate_mark
+	lab_link_cut
+	before=$(gate_counter .unheld.queued)
+	# time itself is the condition
+	(lab_wait_until 30 queued_beyond "$before" && sleep 3; lab_link_mend) &
+	looped 3 192.0.2.2 "peer away for 3 s"
+	wait
+	jq -e '.connected_s >= 2.9' <<<"$out"
+}
+queued_beyond() { [ "$(gate_counter .unheld.queued)" -gt "$1" ]; }
+
+@test "queue: without a kernel policy nothing would keep the SYN: refused, never in clear; then as before" {
+	gate_lab conn=t4
+	gate_mark
+	loop_clients 1 192.0.2.2 && return 1
+	[ "$(gate_moved unheld.queued refused)" = "0 1" ]
+	[ "$(gate_plain)" = 0 ]
+	sagate attach /gated --name gated --mode hold --set hold-timeout=60s >/dev/null
+	[ "$(larval_drop)" = 1 ]
+}
