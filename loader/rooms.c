@@ -162,7 +162,7 @@ void room_thaw(struct room *room)
 {
 	int err = write_text(room->freeze, "0");
 
-	if (err)
+	if (err && err != -ENODEV) /* the cgroup is gone, and the room with it */
 		log_error("%s/" ROOM_PREFIX "%u: cannot be thawed: %s", room->cgroup, room->number,
 			  strerror(-err));
 	room->thawed = true;
