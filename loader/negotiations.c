@@ -124,7 +124,7 @@ void negotiations_event(struct negotiations *n, struct space *s, const struct ev
 
 	if (e->decision.verdict != VERDICT_WAIT || !e->decision.neg.index)
 		return;
-	if (negotiation_passes(n, &(struct waiter){.flow = e->flow}, &d))
+	if (negotiation_passes(n, s, &e->flow, &d))
 		return; /* the SA came meanwhile */
 	negotiation_find_target(n, &t, s, e);
 	g = negotiation_find(n, s, &t, &e->decision.neg);

@@ -91,10 +91,13 @@ static void establish(struct negotiations *n, struct negotiation *g)
 	negotiation_publish(n, g);
 }
 
-bool negotiation_passes(struct negotiations *n, const struct waiter *w, struct decision *d)
+bool negotiation_passes(struct negotiations *n, const struct space *s, const struct flow *f,
+			struct decision *d)
 {
-	struct ask a = {.flow = w->flow, .gate = {.cgroup_id = 1, .allow_no_policy = 1}};
+	struct ask a = {.flow = *f, .gate = {.cgroup_id = 1, .allow_no_policy = 1}};
 
+	if (f->netns != s->netns)
+		a.gate.spd_netns = s->netns; /* spd=host */
 	if (bpf_ask(n->bpf, &a))
 		return false;
 	*d = a.decision;
@@ -132,7 +135,7 @@ bool negotiation_recheck(struct negotiations *n, struct negotiation *g)
 {
 	struct decision d = {};
 
-	if (!negotiation_passes(n, &g->waiters[0], &d)) {
+	if (!negotiation_passes(n, g->space, &g->waiters[0].flow, &d)) {
 		note_held(g, d.reason);
 		return false;
 	}
@@ -150,7 +153,7 @@ static void on_deadline(struct negotiations *n, struct negotiation *g)
 
 	if (negotiation_recheck(n, g))
 		return;
-	negotiation_passes(n, &g->waiters[0], &d);
+	negotiation_passes(n, g->space, &g->waiters[0].flow, &d);
 	if (g->verdict_on_deadline[0])
 		snprintf(why, sizeof(why), "%s", g->verdict_on_deadline);
 	else

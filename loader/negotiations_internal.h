@@ -89,7 +89,8 @@ void negotiation_publish(struct negotiations *n, const struct negotiation *g);
 /* How one ends, and its back-off (negotiations_end.c). */
 
 /* Would the waiter's flow pass now? Asked of the kernel's own decide(). */
-bool negotiation_passes(struct negotiations *n, const struct waiter *w, struct decision *d);
+bool negotiation_passes(struct negotiations *n, const struct space *s, const struct flow *f,
+			struct decision *d);
 /* Ends the negotiation if its flow passes now: *g may be gone then. */
 bool negotiation_recheck(struct negotiations *n, struct negotiation *g);
 /* Backs it off. */

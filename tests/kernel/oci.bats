@@ -200,6 +200,28 @@ reads() { # it catches the signal by then (bit 14 - 1)
 	spaces_are '[]'
 }
 
+@test "spd=host: a call of a container with a network of its own has the host's SA negotiated" {
+	process five --net
+	nsenter --net="/proc/$(pid five)/ns/net" -- ip -batch - <<-END
+	link add cw type veth peer name ca
+	link set cw up
+	link set ca up
+	addr add 198.51.100.200/24 dev cw
+	route add default dev cw
+	END
+	hook five "$(pid five)" created '{"org.sagate.mode":"reject","org.sagate.spd":"host"}'
+	# shellcheck disable=SC2046 # words
+	on_a ip xfrm policy add dir out dst 192.0.2.5/32 $(tmpl 5)
+	asks() { # shellcheck disable=SC2016 # expanded inside
+		sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec nsenter --net="/proc/$1/ns/net" -- "$2" udp 192.0.2.5 80' \
+			asks "$SGK_CGROUP2/$SGK_GATE-five" "$(pid five)" "$SGK_WAYS" | grep '^EAGAIN '
+	}
+	sgk_wait 5 asks
+	sgk_wait 5 five_negotiates
+	hook five 0 stopped "$ours"
+}
+five_negotiates() { sagate show negotiations --json | jq -e 'any(.state == "started" and .space == "host")'; }
+
 # heartbeats N: until the daemon's heart has beaten so often.
 heartbeats() {
 	local i
