@@ -57,8 +57,16 @@ static void tell(struct holds *h, const struct one *o, const char *state)
 	json_decref(j);
 }
 
+static void leave_room(struct one *o)
+{
+	if (o->room)
+		room_left(o->room);
+	o->room = NULL;
+}
+
 void holds_forget(struct holds *h, struct one *o)
 {
+	leave_room(o);
 	if (h->turn == o)
 		h->turn = o->next;
 	if (o->counted)
@@ -188,7 +196,7 @@ void holds_let_out(struct holds *h, struct one *o, __u64 now)
 	note_released(h, o); /* its handler runs, and its call ends or comes back */
 	room_let_out(o->room, (pid_t)o->tid);
 	o->out = now;
-	o->room = NULL;
+	leave_room(o);
 	h->stats.ended[HOLD_SIGNAL]++;
 	tell(h, o, end_names[HOLD_SIGNAL]);
 }
@@ -210,6 +218,8 @@ int holds_new(sd_event *event, struct bpf *b, const struct hold_watchers *watche
 		holds_free(h);
 		return err;
 	}
+	h->map_used = true; /* an earlier daemon's entries */
+	holds_tidy_soon(h);
 	*out = h;
 	return 0;
 }
@@ -221,9 +231,9 @@ void holds_free(struct holds *h)
 	if (!h)
 		return;
 	sd_event_source_disable_unref(h->timer);
-	rooms_free(h->rooms);
 	DL_FOREACH_SAFE(h->list, o, next)
 		holds_forget(h, o);
+	rooms_free(h->rooms);
 	free(h);
 }
 
@@ -309,6 +319,7 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 	o->key = e->decision.neg;
 	o->gate = *settings;
 	o->out = 0;
+	leave_room(o); /* it was asleep, and asks again: somebody else woke it */
 	memcpy(o->comm, e->comm, sizeof(e->comm));
 	snprintf(o->gate_name, sizeof(o->gate_name), "%s", gate);
 	snprintf(o->space_name, sizeof(o->space_name), "%s", space);

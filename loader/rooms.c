@@ -46,16 +46,17 @@ static int write_tid(int fd, pid_t tid)
 	return write_text(fd, text);
 }
 
-/* The cgroup whose room `path` is, in place; others stay as they are. */
-static void strip_room(char *path)
+/* The cgroup whose room `path` is, in place; false: it is none, and stays as it is. */
+static bool strip_room(char *path)
 {
 	char *last = strrchr(path, '/');
 
 	if (!last || strncmp(last + 1, ROOM_PREFIX, strlen(ROOM_PREFIX)))
-		return;
+		return false;
 	if (last == path)
 		last++;
 	*last = '\0';
+	return true;
 }
 
 static void room_free(struct rooms *r, struct room *room)
@@ -134,14 +135,17 @@ int rooms_park(struct rooms *r, pid_t tid, uint64_t waits_for, struct room **out
 {
 	char path[PATH_MAX];
 	struct room *room;
+	bool inside;
 	int err;
 
 	err = cgroup_of_pid(tid, path, e);
 	if (err)
 		return err;
-	strip_room(path);
+	inside = strip_room(path);
 	room = room_find(r, path, waits_for);
 	err = room ? write_tid(room->threads, tid) : -ENODEV;
+	if (!err && inside) /* awake in there: somebody else may have thawed it */
+		err = write_text(room->freeze, "1");
 	if (err == -ENODEV) { /* there is none, or somebody has removed it */
 		if (room)
 			room->thawed = true;
@@ -178,9 +182,12 @@ static int move_out(int dir, pid_t tid)
 
 int room_let_out(struct room *room, pid_t tid)
 {
-	if (room->count)
-		room->count--;
 	return move_out(room->dir, tid);
+}
+
+void room_left(struct room *room)
+{
+	room->count--;
 }
 
 /* Moves up to `max` threads to the parent. Returns how many were there. */
@@ -225,7 +232,7 @@ bool rooms_tidy(struct rooms *r)
 
 	LL_FOREACH_SAFE(r->list, room, next)
 	{
-		if (!room->thawed && room->count)
+		if (room->count)
 			continue;
 		if (!room->thawed)
 			room_thaw(room);

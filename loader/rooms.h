@@ -21,14 +21,14 @@
 
 struct rooms;
 
-/* Those who wait for one thing, in one cgroup. Freed by rooms_tidy() after room_thaw(). */
+/* Those who wait for one thing, in one cgroup. Freed by rooms_tidy() once all have left. */
 struct room {
 	struct room *next;
 	char cgroup[PATH_MAX]; /* whose threads it takes: a path from the v2 root */
 	uint64_t waits_for;    /* the caller's */
 	unsigned int number;
 	int dir, freeze, threads; /* descriptors */
-	size_t count;		  /* in it, as far as it is known */
+	size_t count;		  /* rooms_park() less room_left(): not freed before it is 0 */
 	bool thawed;		  /* takes nobody any more, is to go */
 };
 
@@ -46,6 +46,8 @@ int rooms_park(struct rooms *r, pid_t tid, uint64_t waits_for, struct room **roo
 void room_thaw(struct room *room);
 /* One goes on, the others sleep. -ESRCH: it is gone. */
 int room_let_out(struct room *room, pid_t tid);
+/* One who was put to sleep in it is not counted any more. */
+void room_left(struct room *room);
 
 /*
  * Moves threads out of rooms that were thawed and removes those that are empty, a part of the work

@@ -377,6 +377,32 @@ kill_daemon() { kill -KILL "$(cat "$SGK_DIR/daemon.pid")"; sgk_wait 5 sgk_gone "
 	sgk_wait 5 no_rooms
 }
 
+@test "a room that somebody else thaws is frozen again, and goes when its call has ended" {
+	local room
+	setting --set hold-timeout=2s
+	begin udp 192.0.2.3 80
+	room=$(rooms)
+	echo 0 >"$room/cgroup.freeze"
+	sgk_wait 5 grep -q '^frozen 1' "$room/cgroup.events"
+	[ "$(rooms)" = "$room" ]
+	holding 1
+	came_to EAGAIN '.ms >= 1990 and .cpu_ms < 300'
+	sgk_wait 5 no_rooms
+	setting --set hold-timeout=20s
+}
+
+@test "what a killed daemon knew of a call whose program was killed, too, is forgotten by the next one" {
+	begin udp 192.0.2.3 80
+	kill -STOP "$(cat "$SGK_DIR/daemon.pid")"
+	kill -KILL "$begun"
+	kill_daemon
+	[ "$(known)" = 1 ]
+	sgk_daemon_start
+	sgk_wait 5 knows_none
+}
+known() { bpftool -j map dump pinned "$SGK_PIN/map/holds" | jq length; }
+knows_none() { [ "$(known)" = 0 ]; }
+
 @test "a keeper that was killed is replaced" {
 	local old
 	old=$(keeper)
