@@ -380,15 +380,19 @@ static bool is_empty(const char *cgroup)
 	return strstr(text, "populated 0");
 }
 
-static void remove_cgroup(const char *cgroup)
+/* False: not yet, it has a child cgroup, such as a waiting room. */
+static bool remove_cgroup(const char *cgroup)
 {
 	char mount[PATH_MAX], path[2 * PATH_MAX];
 
 	if (cgroup_mount(mount, NULL))
-		return;
+		return true;
 	snprintf(path, sizeof(path), "%s%s", mount, cgroup);
-	if (rmdir(path))
+	if (!rmdir(path))
+		return true;
+	if (errno != EBUSY)
 		log_warning("%s: cannot be removed: %s", path, strerror(errno));
+	return errno != EBUSY;
 }
 
 static void check_one(struct gates *g, struct gate *gate)
@@ -412,13 +416,10 @@ static void check_one(struct gates *g, struct gate *gate)
 	if (!gate->cgroup_id) {
 		if (attach_cgroup(g, gate, &e))
 			note_unattached(gate, &e);
-	} else if (gate->source == GATE_RUN && is_empty(gate->cgroup)) {
-		char cgroup[PATH_MAX];
-
-		snprintf(cgroup, sizeof(cgroup), "%s", gate->cgroup);
+	} else if (gate->source == GATE_RUN && is_empty(gate->cgroup) &&
+		   remove_cgroup(gate->cgroup)) {
 		log_info("gate %s ended: its cgroup is empty", gate->name);
 		drop(g, gate);
-		remove_cgroup(cgroup);
 	}
 }
 
