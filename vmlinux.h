@@ -92,15 +92,91 @@ struct pt_regs {
 	unsigned long ip, sp;
 };
 
+struct net {
+	__u64 net_cookie;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	union {
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	possible_net_t skc_net;
+	__be32 skc_daddr, skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num; /* host byte order; of raw sockets the protocol */
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	__u8 : 8;
+	int skc_bound_dev_if;
+	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+	__u32 : 32;
+};
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp; /* in v2 */
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup; /* in which the socket was made */
+};
+
 struct sock {
+	struct sock_common __sk_common;
+	__u8 sk_kern_sock : 1;
 	long sk_sndtimeo; /* jiffies */
+	__u16 sk_type, sk_protocol;
+	__u32 sk_mark;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct inet_sock {
+	unsigned long inet_flags;
+};
+
+/* Linux 6.1 to 6.5 */
+struct inet_sock___bits {
+	__u8 hdrincl : 1;
+};
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+	unsigned int msg_flags;
 };
 
 struct socket {
 	struct sock *sk;
 };
 
+struct inode {
+	unsigned short i_mode;
+};
+
 struct file {
+	struct inode *f_inode;
 	unsigned int f_flags;
 	void *private_data; /* of a socket's file: its struct socket */
 };
@@ -133,6 +209,7 @@ struct task_struct {
 	__u64 start_boottime; /* ns */
 	struct files_struct *files;
 	struct sighand_struct *sighand;
+	struct css_set *cgroups;
 	void *task_works;
 };
 

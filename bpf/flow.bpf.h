@@ -22,15 +22,20 @@
 #define ICMP_ECHO	    8
 #define ICMPV6_ECHO_REQUEST 128
 
+/* xfrm compares the ports of these (xfrm_flowi_sport()). */
+static __always_inline bool shows_ports(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_UDPLITE || proto == IPPROTO_DCCP;
+}
+
 /*
  * Will the kernel give the socket a port between this hook and the packet (inet_autobind)? A VRF
  * device looks up without ports.
  */
 static __always_inline bool awaits_sport(const struct flow *f)
 {
-	return !f->sport && f->has_oif != KNOWN_AGAIN &&
-	       (f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP || f->proto == IPPROTO_SCTP ||
-		f->proto == IPPROTO_UDPLITE || f->proto == IPPROTO_DCCP);
+	return !f->sport && f->has_oif != KNOWN_AGAIN && shows_ports(f->proto);
 }
 
 #define V4MAPPED_WORD2 bpf_htonl(0xffff)
@@ -130,6 +135,18 @@ static __always_inline void flow_sendmsg4(struct flow *f, struct bpf_sock_addr *
 	flow_icmp(f);
 }
 
+/* Both addresses are in the flow as the socket has them, and the packet will be IPv6. */
+static __always_inline void flow_ipv6(struct flow *f)
+{
+	f->family = AF_INET6;
+	if (is_source6(f->saddr))
+		f->has_saddr = KNOWN_BOUND;
+	else
+		__builtin_memset(f->saddr, 0, sizeof(f->saddr));
+	if (addr_any(f->daddr))
+		f->daddr[3] = bpf_htonl(1);
+}
+
 /*
  * Both addresses are in the flow as the socket has them. What is v4-mapped becomes IPv4; what is no
  * source goes. `connects`: a socket bound to a v4-mapped address takes :: for 127.0.0.1
@@ -142,13 +159,7 @@ static __always_inline void flow_unmap(struct flow *f, bool connects)
 
 	if (!is_v4mapped(f->daddr[0], f->daddr[1], f->daddr[2]) &&
 	    !(connects && addr_any(f->daddr) && mapped && f->saddr[3])) {
-		f->family = AF_INET6;
-		if (is_source6(f->saddr))
-			f->has_saddr = KNOWN_BOUND;
-		else
-			__builtin_memset(f->saddr, 0, sizeof(f->saddr));
-		if (addr_any(f->daddr))
-			f->daddr[3] = bpf_htonl(1);
+		flow_ipv6(f);
 		return;
 	}
 	f->family = AF_INET;

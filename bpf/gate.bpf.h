@@ -96,13 +96,17 @@ static __always_inline int gate_errno(const struct gate_settings *g, const struc
 static __always_inline bool is_udp_probe(const struct flow *f, __u8 hook)
 {
 	return f->proto == IPPROTO_UDP && !f->dport &&
-	       (hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6);
+	       (hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6 || hook == HOOK_LSM_CONNECT);
 }
 
 /* What recent_find() does not know. Of *c only the flow is set. */
 static __always_inline void gate_decide(struct call *c, const struct gate_settings *g, __u8 hook)
 {
 	__builtin_memset((void *)c + sizeof(c->flow), 0, sizeof(*c) - sizeof(c->flow));
+	if (!c->flow.family) {
+		answer(&c->decision, REASON_FLOW_UNKNOWN);
+		return;
+	}
 	if (is_udp_probe(&c->flow, hook)) {
 		answer(&c->decision, REASON_UDP_PORT_0);
 		return;

@@ -18,6 +18,8 @@
 #define PF_IO_WORKER 0x10
 #define PF_KTHREAD   0x200000
 
+#define S_IFMT	     0170000
+#define S_IFSOCK     0140000
 #define O_NONBLOCK   04000
 #define MSG_DONTWAIT 0x40
 
@@ -130,12 +132,15 @@ static __always_inline bool may_be_waited_for(const struct decision *d)
 }
 
 /*
- * The descriptor of a connect(), sendto() or sendmsg() made by a thread itself, and its MSG_ flags;
- * -1: another call, which may not be restarted (x86, arch/x86/entry/syscalls).
+ * The descriptor of a connect() or send made by a thread itself, and its MSG_ flags; -1: another
+ * call, which may not be restarted (x86, arch/x86/entry/syscalls). No number is one call of a
+ * 64-bit program and another of a 32-bit one that comes here, too.
  */
 static __always_inline long call_socket(const struct pt_regs *regs, __u32 *flags)
 {
 	switch (regs->orig_ax) {
+	case 1:	 /* write */
+	case 20: /* writev */
 	case 42: /* connect */
 		return (__u32)regs->di;
 	case 44: /* sendto */
@@ -144,7 +149,9 @@ static __always_inline long call_socket(const struct pt_regs *regs, __u32 *flags
 	case 46: /* sendmsg */
 		*flags = regs->dx;
 		return (__u32)regs->di;
-	case 362: /* the same, of a 32-bit program */
+	case 4: /* the same, of a 32-bit program */
+	case 146:
+	case 362:
 		return (__u32)regs->bx;
 	case 369:
 		*flags = regs->si;
@@ -165,11 +172,13 @@ static __always_inline bool call_blocking(struct task_struct *task, __u32 fd, __
 	struct socket *socket = NULL;
 	struct sock *sk = NULL;
 	unsigned int f_flags = 0;
+	unsigned short mode = 0;
 	long jiffies = 0;
 
 	if (fd >= fdt->max_fds || bpf_probe_read_kernel(&file, sizeof(file), &fdt->fd[fd]) || !file)
 		return false;
 	if (bpf_core_read(&f_flags, sizeof(f_flags), &file->f_flags) ||
+	    BPF_CORE_READ_INTO(&mode, file, f_inode, i_mode) || (mode & S_IFMT) != S_IFSOCK ||
 	    bpf_core_read(&socket, sizeof(socket), &file->private_data) ||
 	    bpf_core_read(&sk, sizeof(sk), &socket->sk) ||
 	    bpf_core_read(&jiffies, sizeof(jiffies), &sk->sk_sndtimeo))
@@ -182,8 +191,8 @@ static __always_inline bool call_blocking(struct task_struct *task, __u32 fd, __
 }
 
 /*
- * The kick. With signals it comes later, from kick.bpf.h; a handler of SIGCONT then runs, and
- * must not end the call.
+ * The kick. With signals it comes later, from kick.bpf.h or lsm.bpf.h; a handler of SIGCONT then
+ * runs, and must not end the call.
  */
 static __always_inline int hold_kick_off(struct task_struct *task, __u32 tid, struct hold *h)
 {
@@ -293,6 +302,8 @@ static __always_inline enum unheld hold_refused(const struct call *c, const stru
 		return UNHELD_FAILED;
 	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
 		return UNHELD_CALL;
+	if (hold_kick_way == KICK_SIGNALS && task->tgid == 1) /* it is sent none */
+		return UNHELD_KICK;
 	fd = call_socket(regs, &flags);
 	if (fd < 0 || !call_blocking(task, fd, flags, call))
 		return UNHELD_CALL;

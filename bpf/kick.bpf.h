@@ -2,25 +2,28 @@
 /*
  * The kick on kernels without task work for BPF programs: SIGSTOP and, at once, SIGCONT, which
  * takes it back (prepare_signal). Nobody stops, but the thread has to look for signals on its way
- * out, and there its call restarts. Only tracing programs may send signals: these see what the
- * refused functions return, in the same call.
+ * out, and there its call restarts. Only tracing and LSM programs may send signals: the ones here
+ * see what the refused functions return, in the same call; lsm.bpf.h's do so themselves.
  */
 #ifndef SAGATE_KICK_BPF_H
 #define SAGATE_KICK_BPF_H
 
-static __always_inline int kick(long returned)
+/* False: the call is refused so that it has to restart, and does not. */
+static __always_inline bool kick_now(void)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	struct hold *h;
+	struct hold *h = bpf_map_lookup_elem(&holds, &tid);
 
-	if (returned != -ERESTARTSYS && returned != -ERESTARTNOINTR)
-		return 0;
-	h = bpf_map_lookup_elem(&holds, &tid);
 	if (!h || !h->kick)
-		return 0;
+		return true;
 	h->kick = 0;
-	bpf_send_signal_thread(SIGSTOP);
-	bpf_send_signal_thread(SIGCONT);
+	return !bpf_send_signal_thread(SIGSTOP) && !bpf_send_signal_thread(SIGCONT);
+}
+
+static __always_inline int kick(long returned)
+{
+	if (returned == -ERESTARTSYS || returned == -ERESTARTNOINTR)
+		kick_now();
 	return 0;
 }
 

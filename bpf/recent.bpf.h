@@ -153,7 +153,7 @@ __noinline int recent_find(const struct flow *f, const struct gate_settings *g)
 	__u32 place, reason;
 	__u64 netns, last;
 
-	if (!f || !g || !g->cgroup_id)
+	if (!f || !g || !g->cgroup_id || !f->family)
 		return REASON_COUNT;
 	netns = f->netns;
 	if (g->spd_netns && g->spd_netns != netns)

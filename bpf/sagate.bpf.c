@@ -22,6 +22,7 @@
 #include "kick.bpf.h"
 #include "signals.bpf.h"
 #include "gate.bpf.h"
+#include "lsm.bpf.h"
 
 SEC("cgroup/connect4")
 int gate_connect4(struct bpf_sock_addr *ctx)

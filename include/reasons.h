@@ -37,7 +37,8 @@
 	X(REQUIRED_CLEAR, WAIT, "required-clear",                                                  \
 	  "a requirement asks for protection and the policy would send in clear")                  \
 	X(TRAP_BLOCK, WAIT, "trap-block", "an IKE daemon blocks the flow while it negotiates")     \
-	X(FLOW_UNKNOWN, DENY, "flow-unknown", "the call's destination cannot be told")             \
+	X(FLOW_UNKNOWN, DENY, "flow-unknown",                                                      \
+	  "the call's destination, or what a raw socket sends, cannot be told")                    \
 	X(POLICY_BLOCK, DENY, "policy-block", "the policy blocks")                                 \
 	X(DEFAULT_BLOCK, DENY, "default-block", "no policy, and the kernel's default is block")    \
 	X(NO_POLICY_DENY, DENY, "no-policy-deny", "no policy, and the gate has no-policy=deny")    \
@@ -80,7 +81,7 @@
 	X(REASON, "reason", "no SA would let it pass")                                             \
 	X(FAILED, "failed", "the negotiation has just failed")                                     \
 	X(KICK, "no-kick", "there is no way to make a call wait here (sagate doctor)")             \
-	X(CALL, "call", "not a connect(), sendto() or sendmsg() of a thread over TCP or UDP")      \
+	X(CALL, "call", "not a connect() or send that a thread makes itself")                      \
 	X(NONBLOCK, "non-blocking", "the call is not to block (hold-nonblocking=reject, queue)")   \
 	X(TABLE, "table-full", "too many calls wait")                                              \
 	X(ROOM, "no-room", "its cgroup can have no waiting room")                                  \
@@ -112,7 +113,9 @@
 	X(CONNECT4, "connect4")                                                                    \
 	X(CONNECT6, "connect6")                                                                    \
 	X(SENDMSG4, "sendmsg4")                                                                    \
-	X(SENDMSG6, "sendmsg6")
+	X(SENDMSG6, "sendmsg6")                                                                    \
+	X(LSM_CONNECT, "lsm_connect")                                                              \
+	X(LSM_SENDMSG, "lsm_sendmsg")
 
 #define SAGATE_ENUM_VERDICT(n, s)      VERDICT_##n,
 #define SAGATE_ENUM_REASON(n, v, s, t) REASON_##n,

@@ -402,6 +402,7 @@ int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, s
 		return err;
 	}
 	set_kick(b, &choice);
+	bpf_lsm_prepare(b, b->skel->obj);
 	err = load_all(b, sizes, e);
 	if (err) {
 		bpf_discard(b);
@@ -443,6 +444,10 @@ int bpf_program_fd(const struct bpf *b, enum hook hook)
 		return bpf_program__fd(b->skel->progs.gate_sendmsg4);
 	case HOOK_SENDMSG6:
 		return bpf_program__fd(b->skel->progs.gate_sendmsg6);
+	case HOOK_LSM_CONNECT:
+		return bpf_program__fd(b->skel->progs.lsm_connect);
+	case HOOK_LSM_SENDMSG:
+		return bpf_program__fd(b->skel->progs.lsm_sendmsg);
 	default:
 		return -EINVAL;
 	}

@@ -82,7 +82,10 @@ void bpf_hold_pid_looked(struct bpf *b, __u32 pid);
 void bpf_hold_each(const struct bpf *b, void (*each)(void *ctx, __u32 tid, const struct hold *),
 		   void *ctx);
 
-/* The program of a hook; owned by *b. */
+/* Why this kernel runs no LSM programs; empty: it does. */
+const char *bpf_lsm_missing(const struct bpf *b);
+
+/* The program of a hook; owned by *b. -errno: this kernel has none (LSM). */
 int bpf_program_fd(const struct bpf *b, enum hook hook);
 const char *bpf_pin_path(const struct bpf *b);
 /* Fills *sink with the functions that write to the pinned maps; *b must outlive it. */

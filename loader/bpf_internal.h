@@ -49,6 +49,7 @@ struct bpf {
 	bool kick_attached;
 	int signals_program, signals_link; /* -1: none */
 	__u64 kick_unwanted;		   /* since when no gate holds, 0: some do */
+	char lsm_missing[160];		   /* why there are no LSM programs; empty: there are */
 };
 
 /* What is loaded for the kick, before it is. */
@@ -64,6 +65,9 @@ void bpf_kick_choose(struct kick_choice *choice);
 /* The programs that are not for that way are not loaded. */
 void bpf_kick_prepare(const struct kick_choice *choice, struct bpf_object *obj);
 void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready);
+
+/* bpf_lsm.c. Asks the running kernel; the programs that it would not run are not loaded. */
+void bpf_lsm_prepare(struct bpf *b, struct bpf_object *obj);
 
 /*
  * bpf_batch.c. Entries of a space that no flow is of go to the maps in batches, those of maps that

@@ -133,6 +133,19 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 				 s->vici);
 }
 
+static void check_lsm(json_t *list, const struct bpf *b)
+{
+	if (bpf_lsm_missing(b)[0])
+		daemon_check_add(list, "lsm", "warn", "boot with lsm=…,bpf",
+				 "%s: ping, raw and SCTP sockets and such that were made elsewhere "
+				 "are not judged",
+				 bpf_lsm_missing(b));
+	else
+		daemon_check_add(list, "lsm", "ok", NULL,
+				 "BPF LSM: ping, raw and SCTP sockets and such that were made "
+				 "elsewhere are judged, too");
+}
+
 /* Only where some gate holds. */
 static void check_hold(json_t *list, struct daemon *d)
 {
@@ -170,6 +183,7 @@ json_t *daemon_checks(struct daemon *d)
 
 	LL_FOREACH(d->spaces, s)
 		check_space(list, s, d->config->trigger == TRIGGER_ACQUIRE);
+	check_lsm(list, d->bpf);
 	check_hold(list, d);
 	LL_FOREACH(gates_first(d->gates), gate) {
 		if (gate_state(gate) == GATE_ABSENT) {

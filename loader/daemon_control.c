@@ -267,6 +267,9 @@ static int do_status(struct daemon *d, json_t **result)
 			  (json_int_t)n->established, "failed", (json_int_t)n->failed, "active",
 			  (json_int_t)n->active, "lost_events", lost_events(d));
 	json_object_set_new(*result, "holds", holds_status(d));
+	json_object_set_new(*result, "lsm_missing",
+			    bpf_lsm_missing(d->bpf)[0] ? json_text(bpf_lsm_missing(d->bpf))
+						       : json_null());
 	json_object_set_new(*result, "sa_times", negotiations_times(d->negotiations));
 	json_object_set_new(*result, "waits", json_integer((json_int_t)d->wait_count));
 	return 0;

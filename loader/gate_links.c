@@ -18,13 +18,18 @@ static const char *const hook_names[HOOK_COUNT] = {
 };
 
 static const enum bpf_attach_type hook_types[HOOK_COUNT] = {
-	[HOOK_CONNECT4] = BPF_CGROUP_INET4_CONNECT,
-	[HOOK_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
-	[HOOK_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,
-	[HOOK_SENDMSG6] = BPF_CGROUP_UDP6_SENDMSG,
+	[HOOK_CONNECT4] = BPF_CGROUP_INET4_CONNECT, [HOOK_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
+	[HOOK_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,  [HOOK_SENDMSG6] = BPF_CGROUP_UDP6_SENDMSG,
+	[HOOK_LSM_CONNECT] = BPF_LSM_CGROUP,	    [HOOK_LSM_SENDMSG] = BPF_LSM_CGROUP,
 };
 
 enum { PIN_PATH_MAX = 400 };
+
+/* A kernel may lack the programs of some. */
+static bool has_program(const struct bpf *b, int hook)
+{
+	return bpf_program_fd(b, hook) >= 0;
+}
 
 /* A BPF file system takes no dots in names (bpf_lookup()); a gate's name has no colon. */
 static void folder_path(struct bpf *b, const struct gate *gate, char path[PIN_PATH_MAX])
@@ -107,7 +112,7 @@ int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct erro
 		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
 				 strerror(errno));
 	for (int hook = 0; hook < HOOK_COUNT && !err; hook++)
-		if (gate->link[hook] < 0) {
+		if (gate->link[hook] < 0 && has_program(b, hook)) {
 			err = make_one(b, gate, cgroup_fd, hook, e);
 			made[hook] = !err;
 		}
@@ -150,6 +155,8 @@ static int adopt_one(struct bpf *b, struct gate *gate, int hook, struct error *e
 				 "remove %s",
 				 gate->name, path);
 	gate->cgroup_id = id;
+	if (!has_program(b, hook))
+		return 0; /* the one it has goes on */
 	err = bpf_link_update(gate->link[hook], bpf_program_fd(b, hook), NULL);
 	if (err)
 		return error_set(e, err, "attach", "gate %s: %s cannot be replaced: %s", gate->name,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The four links of one gate: made, pinned, adopted, removed. */
+/* The links of one gate: made, pinned, adopted, removed. */
 #ifndef SAGATE_GATE_LINKS_H
 #define SAGATE_GATE_LINKS_H
 
 #include "gates.h"
 
 /*
- * Attaches the four programs to an open cgroup and pins them; the settings are written as soon as
- * the cgroup has its storage, before the second program is attached. Whole, or what stood before
- * stands as it did.
+ * Attaches the programs, so far as this kernel has them, to an open cgroup and pins them; the
+ * settings are written as soon as the cgroup has its storage, before the second program is
+ * attached. Whole, or what stood before stands as it did.
  */
 int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct error *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Gates: cgroups with our programs attached. A gate is four links, pinned as <pin>/gate/NAME/HOOK,
- * and its settings, in the cgroup's storage. All of it outlives the daemon; the next one adopts it
- * and puts its own programs behind the links.
+ * Gates: cgroups with our programs attached. A gate is a link for each hook, pinned as
+ * <pin>/gate/NAME/HOOK, and its settings, in the cgroup's storage. All of it outlives the daemon;
+ * the next one adopts it and puts its own programs behind the links.
  */
 #ifndef SAGATE_GATES_H
 #define SAGATE_GATES_H

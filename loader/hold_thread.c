@@ -58,7 +58,7 @@ int hold_status_signalled(const char *status)
  */
 int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp)
 {
-	static const long held[] = {42, 44, 46, 362, 369, 370};
+	static const long held[] = {1, 4, 20, 42, 44, 46, 146, 362, 369, 370};
 	unsigned long long at_sp, at_ip;
 	long nr;
 

@@ -47,6 +47,7 @@ static void put_list(const char *what, const json_t *list)
 void render_status(const json_t *status)
 {
 	const json_t *n = json_object_get(status, "negotiations");
+	const char *lsm = json_get_text(status, "lsm_missing");
 	json_int_t lost = json_get_int(status, "lost_events", 0);
 
 	put_head(status);
@@ -55,6 +56,11 @@ void render_status(const json_t *status)
 	printf("\nnegotiations: %d started, %d established, %d failed, %d active\n",
 	       (int)json_get_int(n, "started", 0), (int)json_get_int(n, "established", 0),
 	       (int)json_get_int(n, "failed", 0), (int)json_get_int(n, "active", 0));
+	if (lsm) {
+		printf("LSM programs: none: ");
+		render_word(stdout, lsm, 0);
+		putchar('\n');
+	}
 	if (lost)
 		printf("events: %" JSON_INTEGER_FORMAT " lost\n", lost);
 }

@@ -339,7 +339,7 @@ __u64 world_gate_id(int cgroup)
 
 void world_gate(struct world *w, int cgroup)
 {
-	static const enum bpf_attach_type types[HOOK_COUNT] = {
+	static const enum bpf_attach_type types[] = {
 		[HOOK_CONNECT4] = BPF_CGROUP_INET4_CONNECT,
 		[HOOK_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
 		[HOOK_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,
@@ -347,7 +347,7 @@ void world_gate(struct world *w, int cgroup)
 	};
 	struct gate_settings settings = {.allow_no_policy = 1, .cgroup_id = world_gate_id(cgroup)};
 
-	for (int hook = 0; hook < HOOK_COUNT; hook++) {
+	for (int hook = 0; hook <= HOOK_SENDMSG6; hook++) {
 		int link = bpf_link_create(bpf_program_fd(w->bpf, hook), cgroup, types[hook], NULL);
 
 		if (link < 0)

@@ -27,6 +27,7 @@ setup_file() {
 	lab_charon_start a b
 	lab_serve_start 80
 	lab_serve_start 81
+	gate_others_serve
 	lab_capture_start
 	gate_up
 }
@@ -101,6 +102,11 @@ lets_through() {
 	gate_explains "wait required-no-policy" tcp 192.0.2.2:80
 	gate_explains "clear no-policy" tcp 192.0.2.2:81
 	gate_explains "clear no-policy" udp 192.0.2.2:80
+	# what a program writes into the header, or where ports are, nobody knows
+	gate_others EACCES 192.0.2.2 header raw-tcp
+	[ "$(gate_moved reasons.\"flow-unknown\")" = 2 ]
+	[ "$(gate_plain)" = 0 ]
+	gate_others ok 192.0.2.2 ping raw
 	gate_passes tcp 192.0.2.2 81 --echo
 	[ "$(gate_plain)" -ge 6 ]
 	[ "$(lab_capture_count syn)" -ge 1 ]
@@ -223,6 +229,40 @@ last_change() { # FILE BEFORE
 	lab_stop_pidfile "$LAB_DIR/watch.pid" TERM 5
 	[ "$(gate_moved audited refused)" = "1 2" ]
 	[ "$(gate_plain)" = 1 ]
+}
+
+@test "ping, raw, SCTP, L2TP/IP and UDP-Lite sockets, and those handed in from elsewhere: refused, then as ESP" {
+	local ways="ping ping-connected raw raw-connected header sctp sctp-many l2tp udplite udplite-connected
+		handed-udp handed-udp-send handed-tcp handed-ping handed-sctp"
+	gate_lab
+	gate_mark
+	lab_link_cut
+	# shellcheck disable=SC2086 # words
+	gate_others EAGAIN 192.0.2.2 $ways
+	[ "$(gate_moved refused)" -ge 13 ]
+	[ "$(gate_moved verdicts.protected verdicts.clear)" = "0 0" ]
+	lab_link_mend
+	lab_wait_until 40 gate_explains "protected sa" icmp 192.0.2.2
+	# shellcheck disable=SC2086 # words
+	gate_others ok 192.0.2.2 $ways
+	grep -q sctp "$LAB_DIR/others.out"
+	[ "$(gate_moved .negotiations.started)" = 1 ]
+	[ "$(gate_plain)" = 0 ]
+	lab_capture_proves
+	sagate doctor | grep -q "^ok  *lsm "
+	sagate status --json | jq -e '.lsm_missing == null'
+}
+
+@test "over IPv6, too" {
+	gate_lab conn=t6 family=6
+	gate_mark
+	lab_link_cut
+	gate_others EAGAIN 2001:db8::2 ping raw raw-connected udplite-connected udp-unspec handed-udp
+	lab_link_mend
+	lab_wait_until 40 gate_explains "protected sa" icmpv6 2001:db8::2
+	gate_others ok 2001:db8::2 ping raw raw-connected udplite-connected udp-unspec handed-udp
+	[ "$(gate_plain)" = 0 ]
+	lab_capture_proves 6
 }
 
 # Somebody is connected: an event is in the file, provoked if need be.

@@ -219,6 +219,26 @@ gate_refused() {
 # gate_passes PROBE'S ARGS...: one attempt, and it works.
 gate_passes() { gated "$LAB_PROBE" "$@" --for 0 >"$LAB_DIR/passes.out" || { cat "$LAB_DIR/passes.out" >&2; return 1; }; }
 
+# gate_others RESULT TO WAY...: each of these calls of others.py, made in the gate,
+# ends so. A kernel without such sockets is none to judge.
+gate_others() {
+	local want=$1 out
+	shift
+	# shellcheck disable=SC2154 # of peers.sh
+	out=$(lab_exec a timeout 120 "$lab_here/others.py" gated "$@") || :
+	if [ "$(grep -c " \($want\|no-socket\)$" <<<"$out")" != $(($# - 1)) ]; then
+		lab_fail "to get $want: $out"
+		return 1
+	fi
+}
+
+# gate_others_serve: what they talk to, on b.
+gate_others_serve() {
+	modprobe -a sctp l2tp_ip
+	lab_spawn "$LAB_DIR/others.out" nsenter --net=/run/netns/b -- "$lab_here/others.py" serve >"$LAB_DIR/others.pid"
+	lab_wait_until 20 grep -q ready "$LAB_DIR/others.out"
+}
+
 # gate_story: for a failing test's output.
 gate_story() {
 	echo "-- daemon:"

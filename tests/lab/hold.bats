@@ -20,6 +20,7 @@ setup_file() {
 	lab_up
 	lab_charon_start a b
 	lab_serve_start 80
+	gate_others_serve
 	lab_capture_start
 	gate_up
 }
@@ -83,6 +84,23 @@ held_through() {
 	lab_capture_proves 4
 }
 served_ten() { [ "$(gate_served_udp)" -ge 10 ]; }
+
+@test "ping, raw, SCTP, UDP-Lite and connected sockets, and ping(8): each waits for the SA and goes through" {
+	local way
+	gate_mark
+	for way in ping raw sctp sctp-many udplite-connected udp-write handed-udp; do
+		gate_lab conn=t4
+		gate_others ok 192.0.2.2 $way
+	done
+	gate_lab conn=t4
+	gated ping -I 192.0.2.1 -c 1 -W 20 192.0.2.2 | grep -q "1 received"
+	[ "$(gate_moved refused verdicts.clear verdicts.deny)" = "0 0 0" ]
+	[ "$(gate_moved held)" -ge 7 ]
+	[ "$(gate_moved .negotiations.started)" -ge 7 ]
+	[ "$(gate_plain)" = 0 ]
+	lab_capture_proves 4
+	lab_wait_until 5 no_rooms
+}
 
 @test "while the peer cannot be reached the call waits hold-timeout; when it can, the next one goes through" {
 	local out
