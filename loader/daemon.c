@@ -21,7 +21,7 @@
 #include "rooms.h"
 #include "space_full.h"
 
-enum { HEARTBEAT_USEC = 1000000, DAEMON_NICE = -15 };
+enum { HEARTBEAT_USEC = 1000000, DAEMON_NICE = -15, RING_EVENTS_MAX = 256 };
 
 void daemon_publish(struct daemon *d, json_t *event)
 {
@@ -226,7 +226,8 @@ static int on_ring_event(void *ctx, void *data, size_t size)
 		negotiations_event(d->negotiations, s, event);
 	if (s && gate && event->held)
 		holds_event(d->holds, event, &gate->settings, gate->name, s->name);
-	return 0;
+	/* the rest in the next turn of the loop */
+	return ++d->ring_events < RING_EVENTS_MAX ? 0 : -EAGAIN;
 }
 
 static int on_ring_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
@@ -236,6 +237,7 @@ static int on_ring_io(sd_event_source *source, int fd, uint32_t revents, void *c
 	(void)source;
 	(void)fd;
 	(void)revents;
+	d->ring_events = 0;
 	ring_buffer__consume(d->ring);
 	return 0;
 }

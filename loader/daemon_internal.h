@@ -32,6 +32,7 @@ struct daemon {
 	struct keeper keeper;
 	struct control *control;
 	struct ring_buffer *ring;
+	unsigned int ring_events;     /* in this turn */
 	struct doctor *doctors;	      /* requests for a doctor, the first is at work */
 	struct container *containers; /* gates whose network namespaces are spaces */
 	struct wait_request *waits;
