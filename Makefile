@@ -56,7 +56,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 .PHONY: all help deps man unit unit-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
-all: $(B)/sagate $(B)/tests/probe $(B)/tests/crowd $(B)/tests/storm $(B)/tests/oracle man ## build build/sagate (the default)
+all: $(B)/sagate $(B)/tests/probe $(B)/tests/crowd $(B)/tests/leak $(B)/tests/storm $(B)/tests/oracle man ## build build/sagate (the default)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile

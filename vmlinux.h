@@ -63,6 +63,38 @@ struct bpf_sock {
 	__s32 rx_queue_mapping;
 };
 
+/* Context of cgroup_skb. */
+struct __sk_buff {
+	__u32 len;
+	__u32 pkt_type;
+	__u32 mark;
+	__u32 queue_mapping;
+	__u32 protocol; /* network byte order */
+	__u32 vlan_present, vlan_tci, vlan_proto;
+	__u32 priority;
+	__u32 ingress_ifindex;
+	__u32 ifindex;
+	__u32 tc_index;
+	__u32 cb[5];
+	__u32 hash;
+	__u32 tc_classid;
+	__u32 data, data_end;
+	__u32 napi_id;
+	__u32 family;
+	__be32 remote_ip4, local_ip4;
+	__be32 remote_ip6[4], local_ip6[4];
+	__u32 remote_port, local_port;
+	__u32 data_meta;
+	__u64 flow_keys;
+	__u64 tstamp;
+	__u32 wire_len;
+	__u32 gso_segs;
+	union {
+		struct bpf_sock *sk;
+		__u64 : 64;
+	} __attribute__((aligned(8)));
+};
+
 /* Context of connect4/6 and sendmsg4/6. */
 struct bpf_sock_addr {
 	__u32 user_family;
@@ -143,8 +175,19 @@ struct sock_cgroup_data {
 	struct cgroup *cgroup; /* in which the socket was made */
 };
 
+typedef struct {
+	int owned;
+} socket_lock_t;
+
+struct xfrm_policy {
+	__u8 action;
+	__u8 xfrm_nr; /* templates */
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
+	struct xfrm_policy *sk_policy[2]; /* its own, by direction */
 	__u8 sk_kern_sock : 1;
 	long sk_sndtimeo; /* jiffies */
 	__u16 sk_type, sk_protocol;
@@ -165,6 +208,34 @@ struct msghdr {
 	void *msg_name;
 	int msg_namelen;
 	unsigned int msg_flags;
+};
+
+struct rtnl_link_ops {
+	const char *kind;
+};
+
+struct net_device {
+	const struct rtnl_link_ops *rtnl_link_ops;
+};
+
+struct dst_entry {
+	void *xfrm;
+	unsigned short flags;
+};
+
+struct sk_buff {
+	struct sock *sk;
+	struct net_device *dev;
+	unsigned long _skb_refdst;
+	char cb[48]; /* in the IP layer one of the next two */
+};
+
+struct inet_skb_parm {
+	__u16 flags;
+};
+
+struct inet6_skb_parm {
+	__u16 flags;
 };
 
 struct socket {
@@ -205,11 +276,12 @@ struct sighand_struct {
 
 struct task_struct {
 	unsigned int flags;
-	int tgid;
+	int pid, tgid;
+	struct css_set *cgroups;
 	__u64 start_boottime; /* ns */
+	char comm[16];
 	struct files_struct *files;
 	struct sighand_struct *sighand;
-	struct css_set *cgroups;
 	void *task_works;
 };
 

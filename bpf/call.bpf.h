@@ -44,10 +44,13 @@ struct call {
 	bool forwarded : 1;			  /* another space decides, see flow_forward() */
 	bool settled : 1;			  /* decided while the epoch stood still */
 	bool queues : 1;			  /* see kernel_queues() */
-	__u32 epoch;				  /* that one */
-	__u32 bound;	/* what the socket is bound to, see KNOWN_INSTEAD */
-	__u32 vrf;	/* a tunnel's source is routed in this one, 0: none; or VRF_UNKNOWN */
-	__u64 deadline; /* of the first of its SAs to end, 0: none */
+	bool packet : 1;      /* of a packet, in clear or transformed, not of a call */
+	bool transformed : 1; /* xfrm has had the packet */
+	bool noxfrm : 1;      /* the packet's device is exempt */
+	__u32 epoch;	      /* that one */
+	__u32 bound;	      /* what the socket is bound to, see KNOWN_INSTEAD */
+	__u32 vrf;	      /* a tunnel's source is routed in this one, 0: none; or VRF_UNKNOWN */
+	__u64 deadline;	      /* of the first of its SAs to end, 0: none */
 	__u64 now;
 };
 
@@ -107,6 +110,20 @@ static __always_inline int vrf_maybe(struct call *c, const struct space_state *s
 		return 0;
 	c->vrf = VRF_UNKNOWN;
 	return ROUTE_MAYBE | (st->vrfs & VRF_QUEUE ? ROUTE_QUEUE : ROUTE_AGAIN);
+}
+
+/* A packet's source and device are its own. Returns ROUTE_ flags. */
+static __always_inline int packet_flags(struct call *c, const struct space_state *st)
+{
+	struct flow *f = &c->flow;
+
+	f->if_id = f->link = 0;
+	c->vrf = st->vrfs ? VRF_UNKNOWN : 0;
+	c->bound = f->oif;
+	/* a VRF device is taken out of the flow: see flow_device() */
+	if (f->family == AF_INET6 && f->has_oif && st->vrfs)
+		f->has_oif = KNOWN_UNSURE;
+	return c->noxfrm ? ROUTE_NOXFRM : 0;
 }
 
 /*

@@ -85,6 +85,9 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 		t = &c->policy.tmpl[0];
 		resolve(c, t, NULL);
 	}
+	/* what is sent in clear where it may be, is so also when its SA has just come */
+	if (t->optional && c->packet)
+		return REASON_POLICY_OPTIONAL;
 	w.tmpl = t;
 	w.flow = &c->flow;
 	w.now = c->now;

@@ -109,7 +109,7 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 			return answer(&c->decision, REASON_NOXFRM_DEVICE);
 		return answer(&c->decision, c->stale_open ? REASON_STALE_OPEN : REASON_STALE);
 	}
-	route = flow_route(c, st);
+	route = c->packet && !c->forwarded ? packet_flags(c, st) : flow_route(c, st);
 	if ((route & ROUTE_NOXFRM) && !(route & ROUTE_VRF))
 		return answer(&c->decision, REASON_NOXFRM_DEVICE);
 	/* an SA or hint that is missing refuses by itself; a policy that is missing does not */
@@ -208,9 +208,9 @@ static __always_inline int decide(struct call *c, const struct gate_settings *g)
 			decide_again(c, st);
 		barrier();
 		if (*(volatile __u32 *)&st->epoch == epoch) {
-			note_failed(d);
 			c->epoch = epoch;
-			c->settled = !c->forwarded; /* the other space's epoch is not kept */
+			/* a call's source is of its own space, whose epoch is not kept */
+			c->settled = !c->forwarded || c->packet;
 			return 0;
 		}
 	}

@@ -37,35 +37,51 @@ static __always_inline bool alerted(const struct flow *f, const struct decision 
 	return false;
 }
 
+/* An event of the gate, to be completed and submitted; NULL: none is to be sent. */
+static __always_inline struct event *event_open(const struct flow *f, const struct decision *d,
+						const struct gate_settings *g,
+						struct gate_counters *c, __u32 pid)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct event *e;
+
+	if (alerted(f, d, pid, now))
+		return NULL;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		c->lost++;
+		return NULL;
+	}
+	c->events++;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time = now;
+	e->gate = g->cgroup_id;
+	e->flow = *f;
+	e->decision = *d;
+	e->mode = g->mode;
+	return e;
+}
+
 /* `what` is the hook, from bit 8 on the positive errno, from bit 24 on enum unheld. */
 __noinline int send_event(const struct flow *f, const struct decision *d,
 			  const struct gate_settings *g, struct gate_counters *c, __u32 what)
 {
-	__u64 ids = bpf_get_current_pid_tgid(), now = bpf_ktime_get_boot_ns();
+	__u64 ids = bpf_get_current_pid_tgid();
 	struct event *e;
 
-	if (!f || !d || !g || !c || alerted(f, d, ids >> 32, now))
+	if (!f || !d || !g || !c)
 		return 0;
-	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (!e) {
-		c->lost++;
+	e = event_open(f, d, g, c, ids >> 32);
+	if (!e)
 		return 0;
-	}
-	__builtin_memset(e, 0, sizeof(*e));
-	e->time = now;
-	e->gate = g->cgroup_id;
 	e->cgroup_id = bpf_get_current_cgroup_id();
-	e->flow = *f;
-	e->decision = *d;
 	e->pid = ids >> 32;
 	e->tid = ids;
 	e->error = -(__s32)(what >> 8 & 0xffff);
 	e->unheld = what >> 24;
 	e->hook = what;
-	e->mode = g->mode;
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	bpf_ringbuf_submit(e, 0);
-	c->events++;
 	return 0;
 }
 
@@ -112,6 +128,7 @@ static __always_inline void gate_decide(struct call *c, const struct gate_settin
 		return;
 	}
 	decide(c, g);
+	note_failed(&c->decision);
 	flow_rebind(c);
 	if (verdict_passes(c->decision.verdict))
 		recent_keep(c, g);
@@ -125,7 +142,7 @@ static __always_inline int gate(struct call *c, __u8 hook)
 	struct decision *d = &c->decision;
 	int error = 0, known;
 
-	known = recent_find(&c->flow, g);
+	known = recent_find(&c->flow, g, 0);
 	if (known >= 0 && known < REASON_COUNT)
 		answer(d, known);
 	else

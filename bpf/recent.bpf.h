@@ -64,11 +64,11 @@ _Static_assert(__builtin_offsetof(struct recent, until) - __builtin_offsetof(str
 	       "they are one word");
 
 static __always_inline __u64 recent_last(const struct flow *f, __u8 allow_no_policy,
-					 __u8 stale_open)
+					 __u8 stale_open, __u8 how)
 {
 	union recent_last last = {.oif = f->oif, .proto = f->proto};
 
-	last.how = (f->family & RECENT_IPV6) | (allow_no_policy & 1) | (stale_open & 1) << 1;
+	last.how = (f->family & RECENT_IPV6) | (allow_no_policy & 1) | (stale_open & 1) << 1 | how;
 	return last.word;
 }
 _Static_assert((AF_INET6 & RECENT_IPV6) && !(AF_INET & RECENT_IPV6) && RECENT_STALE_OPEN == 1 << 1,
@@ -118,20 +118,27 @@ static __always_inline struct recent *recent_entry(__u32 place)
 	return bpf_map_lookup_elem(&recent, &at);
 }
 
-/* Nothing has changed since, and its time is not up. */
-static __always_inline bool recent_holds(const struct recent *r, __u64 netns)
+/*
+ * Nothing has changed since, and its time is not up. `owner` is the network namespace, or the
+ * socket of a packet, whose namespace costs more to find; what a packet may do in clear has no end.
+ */
+static __always_inline bool recent_holds(const struct recent *r, __u64 owner)
 {
 	__u32 space = r->space;
 	const struct space_state *st = bpf_map_lookup_elem(&space_state, &space);
 
-	if (!st || st->netns != netns || *(volatile __u32 *)&st->epoch != r->epoch || st->full)
+	if (!st || *(volatile __u32 *)&st->epoch != r->epoch || st->full)
+		return false;
+	if (r->how & RECENT_PACKET)
+		return r->socket == owner;
+	if (st->netns != owner)
 		return false;
 	if (r->reason == REASON_SA && st->synced != SYNCED && !(r->how & RECENT_STALE_OPEN))
 		return false;
 	return !r->until || bpf_jiffies64() < r->until;
 }
 
-static __always_inline __u32 recent_at(__u32 place, const struct flow *f, __u64 last, __u64 netns)
+static __always_inline __u32 recent_at(__u32 place, const struct flow *f, __u64 last, __u64 owner)
 {
 	const struct recent *r = recent_entry(place);
 	__u32 turn, reason;
@@ -140,28 +147,32 @@ static __always_inline __u32 recent_at(__u32 place, const struct flow *f, __u64 
 		return REASON_COUNT;
 	turn = *(volatile __u32 *)&r->turn;
 	barrier();
-	if (turn & 1 || !recent_equal(r, f, last) || !recent_holds(r, netns))
+	if (turn & 1 || !recent_equal(r, f, last) || !recent_holds(r, owner))
 		return REASON_COUNT;
 	reason = r->reason;
 	barrier();
 	return *(volatile __u32 *)&r->turn == turn ? reason : REASON_COUNT;
 }
 
-/* The reason for which the flow, as the hook gave it, passed; REASON_COUNT: ask decide(). */
-__noinline int recent_find(const struct flow *f, const struct gate_settings *g)
+/*
+ * The reason for which the flow, as the hook gave it, passed; REASON_COUNT: ask decide(). `how` is
+ * RECENT_PACKET, and RECENT_FORWARDED, for a packet: what a call may do, one in clear may not. Its
+ * socket's cookie stands in the place of the flow's namespace then.
+ */
+__noinline int recent_find(const struct flow *f, const struct gate_settings *g, __u8 how)
 {
 	__u32 place, reason;
-	__u64 netns, last;
+	__u64 owner, last;
 
 	if (!f || !g || !g->cgroup_id || !f->family)
 		return REASON_COUNT;
-	netns = f->netns;
-	if (g->spd_netns && g->spd_netns != netns)
+	owner = f->netns;
+	if (!how && g->spd_netns && g->spd_netns != owner)
 		return REASON_COUNT;
-	last = recent_last(f, g->allow_no_policy, g->stale_open);
+	last = recent_last(f, g->allow_no_policy, g->stale_open, how);
 	place = recent_place(f);
-	reason = recent_at(place, f, last, netns);
-	return reason == REASON_COUNT ? recent_at(place + 1, f, last, netns) : reason;
+	reason = recent_at(place, f, last, owner);
+	return reason == REASON_COUNT ? recent_at(place + 1, f, last, owner) : reason;
 }
 
 /* When what passed now may pass no longer: 0 never, otherwise a moment too early. */
@@ -212,7 +223,9 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	}
 	f.if_id = f.link = 0;
 	place = recent_place(&f);
-	last.word = recent_last(&f, c->allow_no_policy, c->stale_open);
+	last.word = recent_last(&f, c->allow_no_policy, c->stale_open,
+				(c->packet ? RECENT_PACKET : 0) |
+					(c->forwarded ? RECENT_FORWARDED : 0));
 	r = recent_entry(place);
 	other = recent_entry(place + 1);
 	if (!r || !other)
@@ -225,6 +238,8 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	    (!recent_other(other, c, &f, last.word) || c->now >> 8 & 1))
 		r = other;
 	until = recent_until(c);
+	if (c->packet && until)
+		return 0;
 	if (r->turn & 1)
 		return 0;
 	*(volatile __u32 *)&r->turn += 1;
@@ -234,7 +249,7 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	last.space = c->space;
 	last.reason = c->decision.reason;
 	__builtin_memcpy(&r->oif, &last.word, sizeof(last.word));
-	r->until = until;
+	r->until = c->packet ? f.netns : until;
 	r->epoch = c->epoch;
 	barrier();
 	*(volatile __u32 *)&r->turn += 1;

@@ -10,6 +10,7 @@
 #include "abi.h"
 #include "maps.bpf.h"
 #include "flow.bpf.h"
+#include "packet.bpf.h"
 #include "route.bpf.h"
 #include "spd.bpf.h"
 #include "sad.bpf.h"
@@ -23,6 +24,8 @@
 #include "signals.bpf.h"
 #include "gate.bpf.h"
 #include "lsm.bpf.h"
+#include "owner.bpf.h"
+#include "guard.bpf.h"
 
 SEC("cgroup/connect4")
 int gate_connect4(struct bpf_sock_addr *ctx)
@@ -64,6 +67,12 @@ int gate_sendmsg6(struct bpf_sock_addr *ctx)
 	return gate(&c, HOOK_SENDMSG6);
 }
 
+SEC("cgroup_skb/egress")
+int gate_egress(struct __sk_buff *skb)
+{
+	return skb->ifindex == LOOPBACK_IFINDEX || guard(skb);
+}
+
 SEC("syscall")
 int ask(struct ask *ctx)
 {
@@ -71,6 +80,7 @@ int ask(struct ask *ctx)
 
 	c.flow = ctx->flow;
 	decide(&c, &ctx->gate);
+	note_failed(&c.decision);
 	ctx->flow = c.flow;
 	ctx->decision = c.decision;
 	ctx->vrf = c.vrf;

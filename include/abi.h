@@ -77,11 +77,11 @@ struct gate_settings {
 	__u8 allow_no_policy; /* 1: no-policy=allow */
 	__u8 stale_open;      /* 1: stale=open */
 	__u8 own_space; /* 1: the daemon mirrors the namespace of the processes in the cgroup */
-	__u16 errno_waiting;   /* positive errno; 0: EAGAIN */
-	__u16 errno_failed;    /* 0: EHOSTUNREACH */
-	__u16 errno_denied;    /* 0: EACCES */
-	__u8 hold_nonblocking; /* enum nonblocking */
-	__u8 pad2;
+	__u16 errno_waiting;		/* positive errno; 0: EAGAIN */
+	__u16 errno_failed;		/* 0: EHOSTUNREACH */
+	__u16 errno_denied;		/* 0: EACCES */
+	__u8 hold_nonblocking;		/* enum nonblocking */
+	__u8 guard_off;			/* 1: guard=off */
 	__u32 hold_timeout;		/* ms; 0: nothing is held */
 	__u32 hold_nonblocking_timeout; /* ms */
 	__u32 hold_max;			/* how many calls may wait at once */
@@ -97,6 +97,8 @@ struct gate_counters {
 	__u64 lost;		  /* records the ring buffer had no room for */
 	__u64 held;		  /* calls that were made to wait */
 	__u64 unheld[UNHELD_MAX]; /* those that had to wait and were not made to, by enum unheld */
+	__u64 guard_dropped;	  /* packets */
+	__u64 guard_audited;	  /* packets that passed because of mode audit */
 };
 
 /* spaces: cookie of a network namespace (__u64) → slot (__u32) in space_state. */
@@ -341,6 +343,8 @@ enum recent_how {
 	RECENT_STALE_OPEN = 2, /* the gate's stale_open */
 	RECENT_ANY_SPORT = 4,  /* no source port was compared: it is the answer of all of them */
 	RECENT_IPV6 = 8,
+	RECENT_PACKET = 16,    /* of a packet */
+	RECENT_FORWARDED = 32, /* … and its host's space was asked */
 };
 
 /*
@@ -357,7 +361,10 @@ struct recent {
 	__u8 how; /* enum recent_how */
 	__u8 space;
 	__u8 reason;
-	__u64 until; /* jiffies, 0: no end */
+	union {
+		__u64 until;  /* jiffies, 0: no end */
+		__u64 socket; /* of a packet: the socket's cookie, in place of the namespace */
+	};
 	__u32 epoch; /* of the space, when it was decided */
 	__u32 turn;  /* odd: it is being written */
 };
@@ -444,20 +451,23 @@ enum kick {
 struct event {
 	__u64 time;
 	__u64 gate;	 /* cgroup id of the gate */
-	__u64 cgroup_id; /* of the caller */
+	__u64 cgroup_id; /* of the caller; of a packet's socket */
 	struct flow flow;
 	struct decision decision;
-	__u32 pid, tid;
-	__s32 error; /* negative errno given to the caller, 0: the call passed (audit) */
-	__u8 hook;   /* enum hook */
+	__u32 pid, tid; /* of a packet 0 where they are not known */
+	__s32 error;	/* negative errno given to the caller, 0: the call passed (audit) */
+	__u8 hook;	/* enum hook */
 	__u8 mode;
 	__u8 held;   /* 1: the call waits to be put to sleep: see holds */
 	__u8 unheld; /* enum unheld */
 	__u8 pad[4];
 	__u64 started; /* the thread */
-	__u64 since;   /* held: when the call was first refused, … */
-	__u64 until;   /* … and when it waits no longer */
-	__u64 ip, sp;  /* held: where the thread made it */
+	union {
+		__u64 since;  /* held: when the call was first refused, … */
+		__u64 socket; /* of a packet: the socket's cookie */
+	};
+	__u64 until;  /* … and when it waits no longer */
+	__u64 ip, sp; /* held: where the thread made it */
 	char comm[16];
 };
 
@@ -467,7 +477,7 @@ _Static_assert(REASON_COUNT <= REASONS_MAX, "reasons have counters");
 _Static_assert(UNHELD_COUNT <= UNHELD_MAX, "causes have counters");
 SAGATE_SIZE(flow, 64);
 SAGATE_SIZE(gate_settings, 40);
-SAGATE_SIZE(gate_counters, 712);
+SAGATE_SIZE(gate_counters, 728);
 SAGATE_SIZE(spd_masks_key, 8);
 SAGATE_SIZE(spd_masks, 2052);
 SAGATE_SIZE(route_plens_key, 12);

@@ -115,7 +115,8 @@
 	X(SENDMSG4, "sendmsg4")                                                                    \
 	X(SENDMSG6, "sendmsg6")                                                                    \
 	X(LSM_CONNECT, "lsm_connect")                                                              \
-	X(LSM_SENDMSG, "lsm_sendmsg")
+	X(LSM_SENDMSG, "lsm_sendmsg")                                                              \
+	X(EGRESS, "egress")
 
 #define SAGATE_ENUM_VERDICT(n, s)      VERDICT_##n,
 #define SAGATE_ENUM_REASON(n, v, s, t) REASON_##n,

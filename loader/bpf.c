@@ -448,6 +448,8 @@ int bpf_program_fd(const struct bpf *b, enum hook hook)
 		return bpf_program__fd(b->skel->progs.lsm_connect);
 	case HOOK_LSM_SENDMSG:
 		return bpf_program__fd(b->skel->progs.lsm_sendmsg);
+	case HOOK_EGRESS:
+		return bpf_program__fd(b->skel->progs.gate_egress);
 	default:
 		return -EINVAL;
 	}

@@ -104,6 +104,8 @@ static int set_setting(struct gate_config *g, enum setting s, const char *value,
 				sizeof(g->hold_nonblocking_timeout_text), value, e);
 	case SETTING_HOLD_MAX:
 		return set_hold_max(g, value, e);
+	case SETTING_GUARD:
+		return value_choice(value, "off", "on", &g->guard_off, e);
 	case SETTING_COUNT:
 		break;
 	}
@@ -172,6 +174,8 @@ const char *config_setting_value(const struct gate_config *g, enum setting s)
 		return g->hold_nonblocking_timeout_text;
 	case SETTING_HOLD_MAX:
 		return g->hold_max_text;
+	case SETTING_GUARD:
+		return g->guard_off ? "off" : "on";
 	case SETTING_COUNT:
 		break;
 	}

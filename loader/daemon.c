@@ -269,6 +269,7 @@ void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 	out->hold_nonblocking = in->hold_nonblocking;
 	out->hold_nonblocking_timeout = in->hold_nonblocking_timeout / 1000000;
 	out->hold_max = in->hold_max;
+	out->guard_off = in->guard_off;
 	if (in->spd_host)
 		out->spd_netns = d->spaces->netns;
 }

@@ -199,6 +199,11 @@ json_t *daemon_checks(struct daemon *d)
 		}
 		daemon_check_add(list, "gate", "ok", NULL, "gate %s: %s, mode %s", gate->name,
 				 gate->cgroup, mode_name(gate->settings.mode));
+		if (gate->settings.guard_off)
+			daemon_check_add(list, "guard", "warn", "guard=on",
+					 "gate %s: guard=off: packets of ping, raw, SCTP and L2TP "
+					 "sockets, and of connections whose SA went, are not seen",
+					 gate->name);
 		if (!bpf_counters_get(d->bpf, gate->cgroup_id, &c) && c.lost)
 			daemon_check_add(list, "events", "warn",
 					 "the daemon was too slow, or stopped",

@@ -217,12 +217,35 @@ static const char *hook_name(__u8 hook)
 	return hook < HOOK_COUNT ? names[hook] : "unknown";
 }
 
+/* A packet that the guard saw. Who sent it is not always known, the socket is. */
+static json_t *guard_event_to_json(const struct event *event, const char *gate)
+{
+	char comm[sizeof(event->comm) + 1] = "";
+	json_t *o;
+
+	memcpy(comm, event->comm, sizeof(event->comm));
+	o = json_pack("{s:s s:s s:s s:s? s:I s:I s:b s:s}", "event", "guard", "verdict",
+		      verdict_name(event->decision.verdict), "reason",
+		      reason_name(event->decision.reason), "gate", gate, "cgroup_id",
+		      (json_int_t)event->cgroup_id, "socket", (json_int_t)event->socket, "dropped",
+		      event->error != 0, "mode", mode_name(event->mode));
+	if (!o)
+		return NULL;
+	json_object_set_new(o, "pid", event->pid ? json_integer(event->pid) : json_null());
+	json_object_set_new(o, "tid", event->pid ? json_integer(event->tid) : json_null());
+	json_object_set_new(o, "comm", event->pid ? json_text(comm) : json_null());
+	json_object_set_new(o, "flow", flow_to_json(&event->flow));
+	return o;
+}
+
 json_t *event_to_json(const struct event *event, const char *gate)
 {
 	const char *error = errno_name(event->error);
 	char comm[sizeof(event->comm) + 1] = "";
 	json_t *o;
 
+	if (event->hook == HOOK_EGRESS)
+		return guard_event_to_json(event, gate);
 	memcpy(comm, event->comm, sizeof(event->comm));
 	o = json_pack("{s:s s:s s:s s:s? s:I s:I s:I s:s s:s s:b}", "event", "verdict", "verdict",
 		      verdict_name(event->decision.verdict), "reason",

@@ -21,6 +21,7 @@ static const enum bpf_attach_type hook_types[HOOK_COUNT] = {
 	[HOOK_CONNECT4] = BPF_CGROUP_INET4_CONNECT, [HOOK_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
 	[HOOK_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,  [HOOK_SENDMSG6] = BPF_CGROUP_UDP6_SENDMSG,
 	[HOOK_LSM_CONNECT] = BPF_LSM_CGROUP,	    [HOOK_LSM_SENDMSG] = BPF_LSM_CGROUP,
+	[HOOK_EGRESS] = BPF_CGROUP_INET_EGRESS,
 };
 
 enum { PIN_PATH_MAX = 400 };
@@ -48,6 +49,12 @@ static void link_path(struct bpf *b, const struct gate *gate, int hook, char pat
 	folder_path(b, gate, path);
 	n = strlen(path);
 	snprintf(path + n, PIN_PATH_MAX - n, "/%s", hook_names[hook]);
+}
+
+/* Whether the gate is to have this link. */
+static bool wants(const struct gate *gate, int hook)
+{
+	return hook != HOOK_EGRESS || !gate->settings.guard_off;
 }
 
 static int make_one(struct bpf *b, struct gate *gate, int cgroup_fd, int hook, struct error *e)
@@ -81,6 +88,17 @@ static void unset_settings(struct bpf *b, __u64 cgroup_id)
 		bpf_settings_put(b, cgroup_id, &unset);
 }
 
+static void remove_one(struct bpf *b, struct gate *gate, int hook)
+{
+	char path[PIN_PATH_MAX];
+
+	link_path(b, gate, hook, path);
+	unlink(path);
+	if (gate->link[hook] >= 0)
+		close(gate->link[hook]);
+	gate->link[hook] = -1;
+}
+
 /* Takes back what a failed gate_links_make() made. Links that stood before go on deciding. */
 static void unmake(struct bpf *b, struct gate *gate, const bool made[HOOK_COUNT])
 {
@@ -89,12 +107,8 @@ static void unmake(struct bpf *b, struct gate *gate, const bool made[HOOK_COUNT]
 
 	for (int hook = 0; hook < HOOK_COUNT; hook++) {
 		others |= gate->link[hook] >= 0 && !made[hook];
-		if (!made[hook])
-			continue;
-		link_path(b, gate, hook, path);
-		unlink(path);
-		close(gate->link[hook]);
-		gate->link[hook] = -1;
+		if (made[hook])
+			remove_one(b, gate, hook);
 	}
 	folder_path(b, gate, path);
 	if (!rmdir(path) && !others) /* empty, so nobody's links are left */
@@ -112,12 +126,15 @@ int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct erro
 		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
 				 strerror(errno));
 	for (int hook = 0; hook < HOOK_COUNT && !err; hook++)
-		if (gate->link[hook] < 0 && has_program(b, hook)) {
+		if (gate->link[hook] < 0 && has_program(b, hook) && wants(gate, hook)) {
 			err = make_one(b, gate, cgroup_fd, hook, e);
 			made[hook] = !err;
 		}
 	if (err)
 		unmake(b, gate, made);
+	for (int hook = 0; hook < HOOK_COUNT && !err; hook++)
+		if (!wants(gate, hook))
+			remove_one(b, gate, hook);
 	return err;
 }
 
@@ -226,11 +243,8 @@ void gate_links_remove(struct bpf *b, struct gate *gate)
 	__u64 id = gate->cgroup_id ? gate->cgroup_id : pinned_cgroup(b, gate);
 	char path[PIN_PATH_MAX];
 
-	for (int hook = 0; hook < HOOK_COUNT; hook++) {
-		link_path(b, gate, hook, path);
-		unlink(path);
-	}
-	gate_links_close(gate);
+	for (int hook = 0; hook < HOOK_COUNT; hook++)
+		remove_one(b, gate, hook);
 	folder_path(b, gate, path);
 	rmdir(path);
 	unset_settings(b, id);

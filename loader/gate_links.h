@@ -6,9 +6,10 @@
 #include "gates.h"
 
 /*
- * Attaches the programs, so far as this kernel has them, to an open cgroup and pins them; the
- * settings are written as soon as the cgroup has its storage, before the second program is
- * attached. Whole, or what stood before stands as it did.
+ * Attaches the programs that are not attached yet, so far as this kernel has them, to an open
+ * cgroup and pins them; the settings are written as soon as the cgroup has its storage, before the
+ * second program is attached. Whole, or what stood before stands as it did. With guard=off the
+ * guard has no link; one that is there goes.
  */
 int gate_links_make(struct bpf *b, struct gate *gate, int cgroup_fd, struct error *e);
 

@@ -181,22 +181,38 @@ int gates_adopt(struct gates *g, struct error *e)
 	return count;
 }
 
+/* A guard that is wanted now is attached, one that is not any more is detached. */
+static int change_links(struct gates *g, struct gate *gate, struct error *e)
+{
+	_cleanup_close_ int fd = cgroup_open(gate->cgroup, e);
+
+	return fd < 0 ? fd : gate_links_make(g->bpf, gate, fd, e);
+}
+
 static int change(struct gates *g, struct gate *gate, const struct gate_settings *settings,
 		  struct error *e)
 {
-	struct gate_settings with_id = *settings;
+	struct gate_settings with_id = *settings, before = gate->settings;
+	bool guard = before.guard_off != settings->guard_off;
 	int err;
 
 	with_id.cgroup_id = gate->cgroup_id;
-	if (gate->cgroup_id && memcmp(&with_id, &gate->settings, sizeof(with_id))) {
-		err = bpf_settings_put(g->bpf, gate->cgroup_id, &with_id);
-		if (err)
-			return error_set(e, err, "attach",
-					 "gate %s: its settings cannot be written: %s", gate->name,
-					 strerror(-err));
-		log_info("gate %s: settings changed", gate->name);
+	if (!gate->cgroup_id || !memcmp(&with_id, &before, sizeof(with_id))) {
+		gate->settings = with_id;
+		return 0;
 	}
+	err = bpf_settings_put(g->bpf, gate->cgroup_id, &with_id);
+	if (err)
+		return error_set(e, err, "attach", "gate %s: its settings cannot be written: %s",
+				 gate->name, strerror(-err));
 	gate->settings = with_id;
+	err = guard ? change_links(g, gate, e) : 0;
+	if (err) {
+		gate->settings = before;
+		bpf_settings_put(g->bpf, gate->cgroup_id, &before);
+		return err;
+	}
+	log_info("gate %s: settings changed", gate->name);
 	return 0;
 }
 

@@ -22,16 +22,32 @@ static void put_time(const json_t *event)
 	render_word(stdout, buf, 9);
 }
 
+/* What became of a call, or of a packet. */
+static void put_end(const json_t *event)
+{
+	char error[32];
+
+	render_value(event, "errno", error, sizeof(error));
+	if (json_object_get(event, "dropped"))
+		printf(json_get_bool(event, "dropped") ? " dropped" : " passed");
+	else if (strcmp(error, "-"))
+		printf(" %s", error);
+	else
+		printf(json_get_bool(event, "held")	? " waits"
+		       : json_get_bool(event, "queued") ? " queued"
+							: " passed");
+}
+
 static void put_verdict(const json_t *event)
 {
-	char flow[RENDER_TEXT], gate[80], reason[48], comm[48], error[32];
+	char flow[RENDER_TEXT], gate[80], reason[48], comm[48], pid[16];
 	const char *text = json_get_text(event, "verdict") ?: "?";
 
 	render_flow(json_object_get(event, "flow"), flow, sizeof(flow));
 	render_value(event, "gate", gate, sizeof(gate));
 	render_value(event, "reason", reason, sizeof(reason));
 	render_value(event, "comm", comm, sizeof(comm));
-	render_value(event, "errno", error, sizeof(error));
+	render_value(event, "pid", pid, sizeof(pid));
 	render_word(stdout, text, 0);
 	putchar(' ');
 	render_word(stdout, reason, 0);
@@ -41,13 +57,8 @@ static void put_verdict(const json_t *event)
 	render_word(stdout, gate, 0);
 	putchar(' ');
 	render_word(stdout, comm, 0);
-	printf("[%d]", (int)json_get_int(event, "pid", 0));
-	if (strcmp(error, "-"))
-		printf(" %s", error);
-	else
-		printf(json_get_bool(event, "held")	? " waits"
-		       : json_get_bool(event, "queued") ? " queued"
-							: " passed");
+	printf("[%s]", pid);
+	put_end(event);
 }
 
 /* Any other event: its own fields, in their order. */
@@ -79,7 +90,7 @@ void render_event(const json_t *event)
 
 	put_time(event);
 	render_word(stdout, name, 12);
-	if (!strcmp(name, "verdict"))
+	if (!strcmp(name, "verdict") || !strcmp(name, "guard"))
 		put_verdict(event);
 	else
 		put_fields(event);

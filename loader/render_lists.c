@@ -127,6 +127,7 @@ static const struct render_column gates[] = {
 	{"SOURCE", "source", NULL, NULL},
 	{"REFUSED", "counters.refused", NULL, NULL},
 	{"AUDITED", "counters.audited", NULL, NULL},
+	{"DROPPED", "counters.guard_dropped", NULL, NULL},
 	{"PROTECTED", "counters.verdicts.protected", NULL, NULL},
 	{"CLEAR", "counters.verdicts.clear", NULL, NULL},
 	{"WAIT", "counters.verdicts.wait", NULL, NULL},

@@ -33,6 +33,10 @@
 	X("counters.refused", "sagate_gate_refused_total", "counter", "Calls that got an errno.")  \
 	X("counters.audited", "sagate_gate_audited_total", "counter",                              \
 	  "Calls that passed only because of mode audit.")                                         \
+	X("counters.guard_dropped", "sagate_gate_guard_dropped_total", "counter",                  \
+	  "Packets that the guard dropped.")                                                       \
+	X("counters.guard_audited", "sagate_gate_guard_audited_total", "counter",                  \
+	  "Packets that it let pass only because of mode audit.")                                  \
 	X("counters.events", "sagate_gate_events_total", "counter",                                \
 	  "Events put into the ring buffer.")                                                      \
 	X("counters.lost", "sagate_gate_events_lost_total", "counter",                             \

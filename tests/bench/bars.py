@@ -39,6 +39,11 @@ def judge(rows):
         bar(f"{case} of the caller, against no gate", limit, worst(pick(ours, case=case)))
         bar(f"{case}: flat in the number of policies", 1.1,
             spread(pick(ours, case=case), "ratio", "case"))
+    for r in pick(rows, bench="guard"):
+        if r["unit"] == "MB/s":  # more is better
+            bar(f"guard: {r['case']}, what it would be without", 1 / 0.98, 1 / r["ratio"])
+        elif r["case"] == "packet of one flow":
+            bar("guard: ns a packet of one flow, beyond an empty program", 60, r["value"] - r["base"])
     for case in ("against reading", "against reading and putting"):
         bar(f"first snapshot {case}", 1.5, worst(pick(rows, bench="snapshot", case=case)))
     for quantile, limit in (("p50", 60), ("p99", 500)):

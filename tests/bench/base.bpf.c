@@ -35,4 +35,10 @@ PAIR(connect6)
 PAIR(sendmsg4)
 PAIR(sendmsg6)
 
+SEC("cgroup_skb/egress")
+int one_egress(struct __sk_buff *ctx)
+{
+	return ctx != NULL;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -344,6 +344,7 @@ void world_gate(struct world *w, int cgroup)
 		[HOOK_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
 		[HOOK_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,
 		[HOOK_SENDMSG6] = BPF_CGROUP_UDP6_SENDMSG,
+		[HOOK_EGRESS] = BPF_CGROUP_INET_EGRESS,
 	};
 	struct gate_settings settings = {.allow_no_policy = 1, .cgroup_id = world_gate_id(cgroup)};
 

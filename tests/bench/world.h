@@ -59,7 +59,7 @@ socklen_t world_dest(const struct world *w, unsigned int k, struct sockaddr_stor
 int world_cgroup(const char *name);
 /* Moves this process into it (sockets belong to the cgroup they are made in). */
 void world_enter(int cgroup);
-/* Attaches sagate's four programs to a cgroup, as the daemon does, mode reject. */
+/* Attaches sagate's programs to a cgroup, as the daemon does, mode reject. */
 void world_gate(struct world *w, int cgroup);
 __u64 world_gate_id(int cgroup); /* key of its settings and counters */
 

@@ -48,7 +48,7 @@ run_in() { sgk_in "$1" "$SGK_WAYS" "${@:2}" | cut -d ' ' -f 1; }
 	[ "$(run_in "$c" udp 192.0.2.3 80)" != EAGAIN ] # the kernel's own answer, or none
 	sagate attach "$c" --name x
 	[ "$(links "$c")" = "$(find "$SGK_PIN/gate/x" -type f | wc -l)" ]
-	[ "$(links "$c")" -ge 4 ]
+	[ "$(links "$c")" -ge 5 ]
 	[ -e "$SGK_PIN/gate/x/connect4" ]
 	[ "$(run_in "$c" tcp 192.0.2.3 80)" = EAGAIN ]
 	[ "$(run_in "$c" tcp 192.0.2.2 80)" = ok ]
@@ -239,7 +239,7 @@ all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")
 	done
 	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
 	# shellcheck disable=SC2016 # expanded inside
-	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 98; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
+	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 119; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
 		bash "/run/netns/$SGK_A" "$SAGATE" "$SGK_CONF" >"$SGK_DIR/daemon.pid"
 	sgk_wait 20 sgk_ready
 	grep -q "is not adopted: .*Too many open files" "$SGK_DIR/log"

@@ -1,0 +1,121 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# guard.bats: packets in clear that must be protected do not leave the gate,
+# whatever socket they are of; all others do. What arrives is counted at the
+# peer.
+#
+#   192.0.2.8, 2001:db8::6   required, no policy: the kernel sends in clear
+#   192.0.2.9                UDP port 80 has a policy with a template
+#   2001:db8::5              all has one
+#   192.0.2.2, 2001:db8::2   nobody asks for anything
+
+bats_require_minimum_version 1.5.0
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/host.sh"
+
+setup_file() {
+	export LEAK=$BATS_TEST_DIRNAME/../../build/tests/leak
+	sgk_up '[require "peer"]
+	to=192.0.2.8
+	[require "peer6"]
+	to=2001:db8::6' || return 1
+	# shellcheck disable=SC2046 # words
+	spd add dst 192.0.2.9/32 proto udp dport 80 $(tmpl 9) &&
+	spd add dst 2001:db8::5/128 $(tmpl6 9) || return 1
+	in_force "wait no-sa" udp 192.0.2.9:80
+	in_force "wait no-sa" udp '[2001:db8::5]:80'
+	for n in 192.0.2.{2,8,9,30} 2001:db8::{2,5,6}; do
+		on_a ip neigh replace "$n" lladdr "$(ip -n "$SGK_B" -j link show w | jq -r '.[0].address')" nud permanent dev w
+	done
+	sgk_spawn "$SGK_DIR/tcpdump" nsenter --net="/run/netns/$SGK_B" -- \
+		tcpdump -i w -Q in -nn -U --immediate-mode -w "$SGK_DIR/wire.pcap" >"$SGK_DIR/tcpdump.pid"
+	sgk_wait 10 synced
+}
+teardown_file() { sgk_down; }
+teardown() {
+	[ -n "$BATS_TEST_COMPLETED" ] || tail -n 15 "$SGK_DIR/log"
+}
+
+wire() { tcpdump -nn -r "$SGK_DIR/wire.pcap" "$@" 2>/dev/null | wc -l; }
+marked() { [ "$(wire udp dst port 9)" -gt "$1" ]; }
+# synced: all that was sent before has arrived.
+synced() {
+	local n
+	n=$(wire udp dst port 9)
+	on_a bash -c 'echo mark >/dev/udp/192.0.2.30/9' && sgk_wait 5 marked "$n"
+}
+# arrived FILTER CMD...: how many packets of that filter CMD got to the peer.
+arrived() {
+	local before
+	before=$(wire "$1")
+	"${@:2}" >"$SGK_DIR/said" || :
+	synced && echo $(($(wire "$1") - before))
+}
+leak() { gated "$LEAK" "$@"; }
+dropped() { sagate show gates --json | jq '.[] | select(.name == "gated").counters.guard_dropped'; }
+guard() { sagate attach "/$SGK_GATE" --name gated --set guard="$1" "${@:2}" >/dev/null; }
+
+# leaks_not TO FILTER WAY [VIA]: with the guard nothing arrives and it is
+# counted; without it the same packet does.
+leaks_not() {
+	local before n
+	guard on
+	before=$(dropped)
+	n=$(arrived "$2" leak "$3" "$1" ${4:+"$4"})
+	[ "$n" = 0 ] || { sgk_fail "$3 to $1: $n arrived"; return 1; }
+	[ "$(cat "$SGK_DIR/said")" = EPERM ] || [[ $1 == *:* ]] || { sgk_fail "$3 to $1: said $(cat "$SGK_DIR/said")"; return 1; }
+	[ "$(dropped)" -gt "$before" ] || { sgk_fail "$3 to $1: not counted"; return 1; }
+	guard off
+	n=$(arrived "$2" leak "$3" "$1" ${4:+"$4"})
+	guard on
+	[ "$n" -gt 0 ] || { sgk_fail "$3 to $1: nothing arrives without the guard either: $(cat "$SGK_DIR/said")"; return 1; }
+}
+# passes TO FILTER WAY: it arrives, and nothing is dropped.
+passes() {
+	local before n
+	before=$(dropped)
+	n=$(arrived "$2" leak "$3" "$1")
+	[ "$n" -gt 0 ] || { sgk_fail "$3 to $1: $(cat "$SGK_DIR/said")"; return 1; }
+	[ "$(dropped)" = "$before" ]
+}
+
+@test "no socket gets what a requirement covers out in clear, a forged ESP or AH neither; without the guard each does" {
+	local way
+	for way in ping raw esp ah udp-raw hdrincl fragment version; do
+		leaks_not 192.0.2.8 "dst 192.0.2.8" $way
+	done
+	for way in ping raw esp ah nd; do
+		leaks_not 2001:db8::6 "dst 2001:db8::6" $way
+	done
+}
+
+@test "the header counts, not the socket: UDP of raw sockets under a policy for UDP, and its fragments" {
+	local way
+	for way in udp-raw hdrincl fragment; do
+		leaks_not 192.0.2.9 "dst 192.0.2.9" $way
+	done
+	passes 192.0.2.9 "icmp and dst 192.0.2.9" ping
+}
+
+@test "a source route: the next hop and the last one are both judged" {
+	leaks_not 2001:db8::2 "dst 2001:db8::5" segments 2001:db8::5
+	leaks_not 192.0.2.2 "dst 192.0.2.8" lsrr 192.0.2.8
+	n=$(arrived "dst 2001:db8::2" leak segments 2001:db8::3 2001:db8::2)
+	[ "$n" = 1 ]
+}
+
+@test "what needs no protection passes: ping, raw, fragments of a big datagram, extension headers" {
+	local way
+	for way in ping raw esp hdrincl udp-raw; do
+		passes 192.0.2.2 "dst 192.0.2.2" $way
+	done
+	passes 192.0.2.2 "dst 192.0.2.2 and ip[6:2] & 0x1fff != 0" big
+	for way in ping raw nd options; do
+		passes 2001:db8::2 "dst 2001:db8::2" $way
+	done
+	passes 2001:db8::2 "dst 2001:db8::2 and ip6[6] == 44" big
+	expect ok tcp 192.0.2.2 80
+	expect ok tcp 2001:db8::2 80
+}
