@@ -119,3 +119,29 @@ passes() {
 	expect ok tcp 192.0.2.2 80
 	expect ok tcp 2001:db8::2 80
 }
+
+told() { jq -e "select(.event == \"guard\" and $1)" "$SGK_DIR/watch"; }
+
+@test "audit lets pass, counts and tells who sent what; loopback is nobody's business; guard=off leaves no link" {
+	local n
+	sgk_spawn "$SGK_DIR/watch" nsenter --net="/run/netns/$SGK_A" -- \
+		"$SAGATE" watch --json -s "$SGK_SOCKET" >"$SGK_DIR/watch.pid"
+	sgk_wait 10 watched
+	guard on --mode audit
+	n=$(arrived "icmp and dst 192.0.2.8" leak ping 192.0.2.8)
+	[ "$n" = 1 ]
+	sgk_wait 5 told '.dropped == false and .flow.dst == "192.0.2.8" and .flow.proto == "icmp" and .reason == "required-no-policy" and .gate == "gated" and .comm == "leak" and .socket > 0'
+	guard on
+	leak raw 192.0.2.8 || :
+	sgk_wait 5 told '.dropped and .flow.dst == "192.0.2.8" and .flow.proto == "253"'
+	sagate attach "/$SGK_GATE" --name gated --set no-policy=deny >/dev/null
+	[ "$(leak raw 127.0.0.1)" = ok ]
+	[ "$(leak ping 192.0.2.1)" = ok ]
+	[ "$(leak raw 192.0.2.2)" = EPERM ]
+	guard off
+	[ ! -e "$SGK_PIN/gate/gated/egress" ]
+	guard on
+	[ -e "$SGK_PIN/gate/gated/egress" ]
+	sgk_stop "$SGK_DIR/watch.pid"
+}
+watched() { leak ping 192.0.2.8; [ -s "$SGK_DIR/watch" ]; }
