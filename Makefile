@@ -111,7 +111,7 @@ $(B)/tests/unit/%: tests/unit/%.c $$(call needs,tests/unit/%.c) $(SKEL) Makefile
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(SAN) $(filter-out -O2,$(CFLAGS_)) -MT $@ -o $@ $< $(call needs,$<) $(PKG_LIBS) -lcmocka
 
-$(B)/tests/probe $(B)/tests/crowd: $(B)/tests/%: tests/lab/%.c Makefile
+$(B)/tests/probe $(B)/tests/leak $(B)/tests/crowd: $(B)/tests/%: tests/lab/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
