@@ -108,23 +108,43 @@ static __always_inline int gate_errno(const struct gate_settings *g, const struc
 	return error > 0 && error <= ERRNO_MAX ? error : fallback;
 }
 
-/* getaddrinfo() connects so to learn its source address for each answer (RFC 6724). */
-static __always_inline bool is_udp_probe(const struct flow *f, __u8 hook)
+/* Gates have LSM programs, which judge what is sent. Set before the programs are loaded. */
+const volatile __u8 lsm_sees_sends;
+
+/*
+ * A UDP connect() sends nothing, and getaddrinfo() connects so to each answer, to learn its source
+ * address (RFC 6724): to port 0, or to one that matters. It passes where the first send will be
+ * judged, by the LSM programs, and what they do not see by the guard: a splice() before Linux 6.5,
+ * a send from outside of the gate, a connect() in the moment before the send. The guard is not
+ * behind a socket made elsewhere. REASON_COUNT: it is judged.
+ */
+static __always_inline __u8 udp_connect(const struct flow *f, const struct gate_settings *g,
+					__u8 hook)
 {
-	return f->proto == IPPROTO_UDP && !f->dport &&
-	       (hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6 || hook == HOOK_LSM_CONNECT);
+	const bool here = hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6;
+
+	if (f->proto != IPPROTO_UDP || !(here || hook == HOOK_LSM_CONNECT))
+		return REASON_COUNT;
+	if (!f->dport)
+		return REASON_UDP_PORT_0;
+	if (here && lsm_sees_sends && g->cgroup_id && !g->guard_off)
+		return REASON_UDP_CONNECT;
+	return REASON_COUNT;
 }
 
 /* What recent_find() does not know. Of *c only the flow is set. */
 static __always_inline void gate_decide(struct call *c, const struct gate_settings *g, __u8 hook)
 {
+	__u8 reason;
+
 	__builtin_memset((void *)c + sizeof(c->flow), 0, sizeof(*c) - sizeof(c->flow));
 	if (!c->flow.family) {
 		answer(&c->decision, REASON_FLOW_UNKNOWN);
 		return;
 	}
-	if (is_udp_probe(&c->flow, hook)) {
-		answer(&c->decision, REASON_UDP_PORT_0);
+	reason = udp_connect(&c->flow, g, hook);
+	if (reason != REASON_COUNT) {
+		answer(&c->decision, reason);
 		return;
 	}
 	decide(c, g);

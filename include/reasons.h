@@ -66,7 +66,9 @@
 	X(VRF_LOOKUP, WAIT, "vrf-lookup",                                                          \
 	  "the VRF device looks the packet up again, and it is not known or not let through")      \
 	X(SA_DIRECTION, WAIT, "sa-direction",                                                      \
-	  "an optional template, and an SA with dir in that it would take: the kernel refuses")
+	  "an optional template, and an SA with dir in that it would take: the kernel refuses")    \
+	X(UDP_CONNECT, CLEAR, "udp-connect",                                                       \
+	  "a UDP connect() sends nothing: its first send is judged")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \

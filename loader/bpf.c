@@ -403,6 +403,7 @@ int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, s
 	}
 	set_kick(b, &choice);
 	bpf_lsm_prepare(b, b->skel->obj);
+	b->skel->rodata->lsm_sees_sends = !b->lsm_missing[0];
 	err = load_all(b, sizes, e);
 	if (err) {
 		bpf_discard(b);

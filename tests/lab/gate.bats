@@ -253,6 +253,21 @@ last_change() { # FILE BEFORE
 	sagate status --json | jq -e '.lsm_missing == null'
 }
 
+@test "a UDP connect() passes where its sends are judged and the guard is on; otherwise it is judged itself" {
+	gate_lab
+	gate_mark
+	lab_link_cut
+	gate_others ok 192.0.2.2 udp-connect
+	[ "$(gate_moved reasons.\"udp-connect\" refused .negotiations.started)" = "1 0 0" ]
+	gate_others EAGAIN 192.0.2.2 udp-send udp-write handed-udp-connect
+	sagate attach /gated --name gated --set guard=off
+	gate_others EAGAIN 192.0.2.2 udp-connect
+	[ "$(gate_moved refused)" = 4 ]
+	sagate attach /gated --name gated
+	lab_link_mend
+	[ "$(gate_plain)" = 0 ]
+}
+
 @test "over IPv6, too" {
 	gate_lab conn=t6 family=6
 	gate_mark

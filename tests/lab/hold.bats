@@ -94,12 +94,31 @@ served_ten() { [ "$(gate_served_udp)" -ge 10 ]; }
 	done
 	gate_lab conn=t4
 	gated ping -I 192.0.2.1 -c 1 -W 20 192.0.2.2 | grep -q "1 received"
-	[ "$(gate_moved refused verdicts.clear verdicts.deny)" = "0 0 0" ]
+	[ "$(gate_moved refused verdicts.clear reasons.\"udp-connect\" verdicts.deny)" = "0 1 1 0" ]
 	[ "$(gate_moved held)" -ge 7 ]
 	[ "$(gate_moved .negotiations.started)" -ge 7 ]
 	[ "$(gate_plain)" = 0 ]
 	lab_capture_proves 4
 	lab_wait_until 5 no_rooms
+}
+
+@test "a UDP connect() waits for nothing and starts nothing: a name with a dead peer among four addresses" {
+	gate_lab conn=t4
+	gate_conf $'[require "dead"]\nto=192.0.2.99/32'
+	gate_reload
+	lab_wait_until 10 gate_explains "wait required-no-policy" udp 192.0.2.99:80
+	printf '%s four.lab.test\n' 192.0.2.2 192.0.2.99 203.0.113.1 203.0.113.7 >>/etc/hosts
+	gate_mark
+	gate_others ok four.lab.test getaddrinfo
+	gate_others ok 192.0.2.2 udp-connect
+	[ "$(gate_moved reasons.\"udp-connect\" held refused .negotiations.started)" = "5 0 0 0" ]
+	gate_others ok 192.0.2.2 udp-send
+	[ "$(gate_moved .negotiations.started refused)" = "1 0" ]
+	[ "$(gate_moved held)" -ge 1 ]
+	[ "$(gate_plain)" = 0 ]
+	gate_conf
+	gate_reload
+	gate_touched
 }
 
 @test "while the peer cannot be reached the call waits hold-timeout; when it can, the next one goes through" {
