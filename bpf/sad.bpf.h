@@ -97,7 +97,7 @@ static int sad_step(__u32 i, struct sad_walk *w)
 		return 1;
 	if (!i)
 		w->slots = sa->slots;
-	reason = sad_check(sa, w);
+	reason = sad_check(sa, w) + loop_zero;
 	w->sport |= sa->sel_sport_mask;
 	if (reason == REASON_SA) {
 		w->spi = sa->spi;

@@ -71,7 +71,7 @@ static __always_inline void spd_take_unknown(struct spd_walk *w, __u8 kind, __u3
 		w->unknown = kind;
 		w->unknown_chosen = i;
 	} else if (w->unknown != KIND_BLOCK && (kind != KIND_PLAIN || w->unknown != KIND_PLAIN)) {
-		w->unknown = KIND_TIE;
+		w->unknown = KIND_TIE + loop_zero;
 	}
 }
 
@@ -80,12 +80,16 @@ static __always_inline void spd_take(struct spd_walk *w, const struct spd_value 
 {
 	__u8 kind = v->block ? KIND_BLOCK : v->tmpl_count ? KIND_TMPLS : KIND_PLAIN;
 
+	kind += loop_zero;
+
 	if (w->found && v->priority > w->best)
 		return;
 	if (!w->found || v->priority < w->best) {
-		w->found = 1;
+		w->found = 1 + loop_zero;
 		w->best = v->priority;
-		w->exact = w->inexact = w->unknown = KIND_NONE;
+		w->exact = KIND_NONE + loop_zero;
+		w->inexact = KIND_NONE + loop_zero;
+		w->unknown = KIND_NONE + loop_zero;
 	}
 	if (v->place == PLACE_EXACT) {
 		if (!w->exact || v->index < w->exact_index) {
@@ -151,7 +155,7 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	if (m->dev && !keeps_device(w->flow))
 		return 0;
 	if ((m->src_len && !w->flow->has_saddr) || (m->dev && !knows_device(w->flow))) {
-		w->unsure = 1;
+		w->unsure = 1 + loop_zero;
 		return 0;
 	}
 	w->sport |= m->sport;

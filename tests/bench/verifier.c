@@ -86,6 +86,10 @@ int main(void)
 	uname(&host);
 	if (!skel || !base)
 		return 1;
+	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_LSM, NULL) == 1) {
+		bpf_program__set_autoload(skel->progs.lsm_connect, true);
+		bpf_program__set_autoload(skel->progs.lsm_sendmsg, true);
+	}
 	give_logs(skel->obj);
 	give_logs(base->obj);
 	if (base_bpf__load(base) || sagate_bpf__load(skel))
