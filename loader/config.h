@@ -38,7 +38,7 @@
 	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold, reject or queue", "hold")                   \
 	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")        \
 	X(HOLD_MAX, "hold-max", "a number, 1 to 32768", "16384")                                   \
-	X(GUARD, "guard", "on or off", "on")
+	X(GUARD, "guard", "on or off", "off")
 
 #define CONFIG_ENUM_SETTING(n, key, values, fallback) SETTING_##n,
 enum setting { SAGATE_SETTINGS(CONFIG_ENUM_SETTING) SETTING_COUNT };

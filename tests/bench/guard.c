@@ -242,6 +242,7 @@ int main(int argc, char **argv)
 	plain = world_cgroup("plain");
 	empty = world_cgroup("empty");
 	world_gate(&world, gated);
+	world_guard(&world, gated);
 	if (!base || bpf_prog_attach(bpf_program__fd(base->progs.one_egress), empty,
 				     BPF_CGROUP_INET_EGRESS, 0))
 		die("the baseline cannot be attached: %s", strerror(errno));

@@ -337,23 +337,26 @@ __u64 world_gate_id(int cgroup)
 	return id;
 }
 
+static void attach(struct world *w, int cgroup, int hook, enum bpf_attach_type type)
+{
+	struct gate_settings settings = {.allow_no_policy = 1, .cgroup_id = world_gate_id(cgroup)};
+	int link = bpf_link_create(bpf_program_fd(w->bpf, hook), cgroup, type, NULL);
+
+	if (link < 0)
+		die("attach: %s", strerror(-link));
+	if (bpf_settings_put(w->bpf, settings.cgroup_id, &settings))
+		die("the gate's settings cannot be written");
+}
+
 void world_gate(struct world *w, int cgroup)
 {
-	static const enum bpf_attach_type types[] = {
-		[HOOK_CONNECT4] = BPF_CGROUP_INET4_CONNECT,
-		[HOOK_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
-		[HOOK_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,
-		[HOOK_SENDMSG6] = BPF_CGROUP_UDP6_SENDMSG,
-		[HOOK_EGRESS] = BPF_CGROUP_INET_EGRESS,
-	};
-	struct gate_settings settings = {.allow_no_policy = 1, .cgroup_id = world_gate_id(cgroup)};
+	attach(w, cgroup, HOOK_CONNECT4, BPF_CGROUP_INET4_CONNECT);
+	attach(w, cgroup, HOOK_CONNECT6, BPF_CGROUP_INET6_CONNECT);
+	attach(w, cgroup, HOOK_SENDMSG4, BPF_CGROUP_UDP4_SENDMSG);
+	attach(w, cgroup, HOOK_SENDMSG6, BPF_CGROUP_UDP6_SENDMSG);
+}
 
-	for (int hook = 0; hook <= HOOK_SENDMSG6; hook++) {
-		int link = bpf_link_create(bpf_program_fd(w->bpf, hook), cgroup, types[hook], NULL);
-
-		if (link < 0)
-			die("attach: %s", strerror(-link));
-		if (bpf_settings_put(w->bpf, settings.cgroup_id, &settings))
-			die("the gate's settings cannot be written");
-	}
+void world_guard(struct world *w, int cgroup)
+{
+	attach(w, cgroup, HOOK_EGRESS, BPF_CGROUP_INET_EGRESS);
 }

@@ -61,6 +61,7 @@ int world_cgroup(const char *name);
 void world_enter(int cgroup);
 /* Attaches sagate's programs to a cgroup, as the daemon does, mode reject. */
 void world_gate(struct world *w, int cgroup);
+void world_guard(struct world *w, int cgroup);
 __u64 world_gate_id(int cgroup); /* key of its settings and counters */
 
 #endif

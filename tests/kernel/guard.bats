@@ -134,7 +134,7 @@ told() { jq -e "select(.event == \"guard\" and $1)" "$SGK_DIR/watch"; }
 	guard on
 	leak raw 192.0.2.8 || :
 	sgk_wait 5 told '.dropped and .flow.dst == "192.0.2.8" and .flow.proto == "253"'
-	sagate attach "/$SGK_GATE" --name gated --set no-policy=deny >/dev/null
+	sagate attach "/$SGK_GATE" --name gated --set guard=on --set no-policy=deny >/dev/null
 	[ "$(leak raw 127.0.0.1)" = ok ]
 	[ "$(leak ping 192.0.2.1)" = ok ]
 	[ "$(leak raw 192.0.2.2)" = EPERM ]

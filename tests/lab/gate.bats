@@ -283,7 +283,7 @@ last_change() { # FILE BEFORE
 # Somebody is connected: an event is in the file, provoked if need be.
 gate_watched() { gated "$LAB_PROBE" tcp 127.0.0.1 9 --for 0; [ -e "$LAB_DIR/watch.out" ]; }
 audit_told() {
-	jq -e 'select(.event == "verdict" and .verdict == "wait" and .mode == "audit" and .errno == null
+	jq -se 'any(.event == "verdict" and .verdict == "wait" and .mode == "audit" and .errno == null
 		and .gate == "gated" and .comm == "probe" and .flow.dst == "192.0.2.2" and .flow.dport == 80)' \
 		"$LAB_DIR/watch.out"
 }
@@ -337,58 +337,24 @@ leaked() {
 	gated "$@" >"$LAB_DIR/leak.said" || :
 	echo $(($(lab_capture_count plain) - before))
 }
-guard() { sagate attach /gated --name gated --set guard="$1" >/dev/null; }
-# leaks_not TO WAY [VIA]: nothing gets out in clear with the guard, and it does without.
-leaks_not() {
-	local leak=("$lab_repo/build/tests/leak" "$2" "$1" ${3:+"$3"}) n said
-	guard off
-	n=$(leaked "${leak[@]}")
-	said=$(cat "$LAB_DIR/leak.said")
-	guard on
-	[ "$said" != EPROTONOSUPPORT ] || { say "$2: no such socket here"; return 0; }
-	[ "$n" -ge 1 ] || { lab_fail "$2 to $1: nothing gets out without the guard: $said"; return 1; }
-	n=$(leaked "${leak[@]}")
-	[ "$n" = 0 ] || { lab_fail "$2 to $1: $n packets in clear"; return 1; }
-}
-
-@test "the guard: what must be protected does not leave in clear, whatever socket it is of; without the guard it does" {
-	local way
-	modprobe -a sctp l2tp_ip
-	gate_lab conn=t4 -- conn=t6 family=6
-	lab_link_cut
-	gate_mark
-	for way in ping raw ah udp-raw hdrincl fragment sctp l2tp udplite; do
-		leaks_not 192.0.2.2 $way
-	done
-	leaks_not 192.0.2.99 lsrr 192.0.2.2
-	for way in ping raw sctp udplite; do
-		leaks_not 2001:db8::2 $way
-	done
-	leaks_not 2001:db8::99 rthdr 2001:db8::2
-	leaks_not 2001:db8::99 segments 2001:db8::2
-	lab_link_mend
-	[ "$(gate_moved guard_dropped)" -ge 14 ]
-}
-
 # all_esp TO WAY...: each is ESP on the wire.
 all_esp() {
 	local to=$1 way before
 	for way in "${@:2}"; do
 		before=$(lab_capture_count esp)
-		[ "$(leaked "$lab_repo/build/tests/leak" "$way" "$to")" = 0 ] || { lab_fail "$way in clear"; return 1; }
+		[ "$(leaked "$BATS_TEST_DIRNAME/../../build/tests/leak" "$way" "$to")" = 0 ] || { lab_fail "$way in clear"; return 1; }
 		[ "$(cat "$LAB_DIR/leak.said")" != EPROTONOSUPPORT ] || continue
 		[ "$(lab_capture_count esp)" -gt "$before" ] || { lab_fail "$way to $to: $(cat "$LAB_DIR/leak.said")"; return 1; }
 	done
 }
 
-@test "the guard lets everything through that goes out as ESP: transport, tunnel, UDP encapsulation, fragments, a new SA at once" {
+@test "the guard lets everything through that goes out as ESP: IPv4, IPv6, fragments, a new SA at once" {
 	local options
 	modprobe -a sctp l2tp_ip
-	for options in "" "mode=tunnel" "extra=encap=yes" "family=6" "esp=aes128-sha256"; do
+	for options in "" "family=6"; do
 		# shellcheck disable=SC2086 # words
 		gate_lab $options
 		local to=192.0.2.2
-		[ "$options" != mode=tunnel ] || to=203.0.113.1
 		[ "$options" != family=6 ] || to=2001:db8::2
 		gated "$LAB_PROBE" tcp $to 80 --echo --for 60 >/dev/null
 		gate_mark
@@ -403,28 +369,6 @@ all_esp() {
 		[ "$(gate_plain)" = 0 ]
 	done
 }
-
-some_served() { [ "$(lab_served 80 udp)" -gt "$1" ]; }
-
-@test "the guard: a connected socket whose SA and policy went sends nothing in clear" {
-	local n
-	gate_lab
-	gated "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 60 >/dev/null
-	gate_mark
-	n=$(lab_served 80 udp)
-	# shellcheck disable=SC2016 # expanded inside
-	lab_spawn "$LAB_DIR/sender.out" nsenter --net=/run/netns/a -- sh -c \
-		'echo $$ >/sys/fs/cgroup/gated/cgroup.procs; exec "$0" udp 192.0.2.2 80 --connected --count 60 --interval 50 --for 60 --wait 1' \
-		"$LAB_PROBE" >"$LAB_DIR/sender.pid"
-	lab_wait_until 20 some_served "$n"
-	lab_exec a ip xfrm policy flush
-	lab_exec a ip xfrm state flush
-	lab_wait_until 20 gate_dropped
-	lab_stop_pidfile "$LAB_DIR/sender.pid" TERM 10
-	[ "$(gate_plain)" = 0 ]
-	gate_touched
-}
-gate_dropped() { [ "$(gate_moved guard_dropped)" -ge 3 ]; }
 
 @test "without VICI an injected ACQUIRE starts the IKE daemon of a trap" {
 	gate_lab a:start_action=trap
