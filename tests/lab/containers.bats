@@ -17,7 +17,6 @@
 #   netns c: cw 198.51.100.7 --veth-- ca :netns a (as in peers.sh)
 
 bats_require_minimum_version 1.5.0
-export GATE_GUARD=off
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/peers.sh"
 # shellcheck source=/dev/null # checked by itself

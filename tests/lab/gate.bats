@@ -13,6 +13,7 @@
 # GATE_MODE=audit shows that these tests can fail (LAB_GATE_MODE, through vm).
 
 bats_require_minimum_version 1.5.0
+export GATE_GUARD=on
 export GATE_MODE=${LAB_GATE_MODE:-reject}
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/peers.sh"

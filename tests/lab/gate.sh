@@ -32,7 +32,7 @@ gate_conf() {
 	require-children=${GATE_REQUIRE:-yes}
 	[defaults]
 	mode=${GATE_MODE:-reject}
-	guard=${GATE_GUARD:-on}
+	guard=${GATE_GUARD:-off}
 	$1
 	END
 }

@@ -10,6 +10,7 @@
 #   tests/lab/vm --kernel 6.12 -- bats tests/lab/gate_fail.bats
 
 bats_require_minimum_version 1.5.0
+export GATE_GUARD=on
 export GATE_MODE=${LAB_GATE_MODE:-reject}
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/peers.sh"

@@ -9,7 +9,7 @@
 #   make && tests/lab/vm --kernel 6.12 -- bats tests/lab/hold.bats
 
 bats_require_minimum_version 1.5.0
-export GATE_MODE=hold
+export GATE_MODE=hold GATE_GUARD=on
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/peers.sh"
 # shellcheck source=/dev/null # checked by itself
