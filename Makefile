@@ -56,7 +56,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 .PHONY: all help deps man unit unit-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
-all: $(B)/sagate $(B)/tests/probe $(B)/tests/crowd $(B)/tests/leak $(B)/tests/storm $(B)/tests/oracle man ## build build/sagate (the default)
+all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/storm $(B)/tests/oracle man ## build build/sagate (the default)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -111,7 +111,7 @@ $(B)/tests/unit/%: tests/unit/%.c $$(call needs,tests/unit/%.c) $(SKEL) Makefile
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(SAN) $(filter-out -O2,$(CFLAGS_)) -MT $@ -o $@ $< $(call needs,$<) $(PKG_LIBS) -lcmocka
 
-$(B)/tests/probe $(B)/tests/leak $(B)/tests/crowd: $(B)/tests/%: tests/lab/%.c Makefile
+$(B)/tests/probe $(B)/tests/leak $(B)/tests/callers: $(B)/tests/%: tests/lab/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<

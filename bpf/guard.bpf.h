@@ -120,42 +120,6 @@ static __always_inline bool may_leave(const struct call *c)
 	       (c->decision.verdict == VERDICT_PROTECTED && (c->forwarded || c->transformed));
 }
 
-struct ports_walk {
-	const struct spd_masks *masks;
-	__u32 count;
-	__u32 found;
-};
-
-static int ports_step(__u32 i, struct ports_walk *w)
-{
-	if (i >= SPD_MASKS_MAX || i >= w->count)
-		return 1;
-	w->found |= w->masks->mask[i].sport | w->masks->mask[i].dport;
-	return !!w->found;
-}
-
-/* Does any policy look at ports, which the packet does not show? A global function, as all here. */
-__noinline int ports_count(const struct call *c)
-{
-	struct spd_masks_key key = {};
-	struct ports_walk w = {};
-
-	if (!c)
-		return 1;
-	key.space = c->space;
-	key.family = c->flow.family;
-	w.found = loop_zero;
-	for (int class = CLASS_SUB; class <= CLASS_REQUIRE; class ++) {
-		key.class = class;
-		w.masks = bpf_map_lookup_elem(&spd_masks, &key);
-		if (!w.masks)
-			continue;
-		w.count = w.masks->count;
-		bpf_loop(SPD_MASKS_MAX, ports_step, &w, 0);
-	}
-	return w.found;
-}
-
 /* A global function: see route_lookup(). */
 __noinline int packet_decide(struct call *c, const struct gate_settings *g)
 {
@@ -171,7 +135,7 @@ static __always_inline bool judge(struct __sk_buff *skb, struct call *c,
 {
 	for (__u32 i = 0; i <= HOPS_MAX; i++) {
 		packet_decide(c, g);
-		if (p->no_ports && ports_count(c))
+		if (p->no_ports && shapes_compare(c->space, c->flow.family, 0))
 			answer(&c->decision, REASON_FLOW_UNKNOWN);
 		if (!may_leave(c) || i >= p->hops)
 			break;

@@ -255,45 +255,12 @@ static __noinline bool flow_socket(struct flow *f, const struct sock *sk, const 
 	return true;
 }
 
-struct shape_walk {
-	const struct spd_masks *masks;
-	__u32 count;
-	__u8 protocols; /* whether those that compare one count */
-	__u8 found;
-};
-
-/* One shape of selectors; returns 1 when it is one of those that are looked for. */
-static int shape_step(__u32 i, struct shape_walk *w)
-{
-	const struct spd_mask *m;
-
-	if (i >= SPD_MASKS_MAX || i >= w->count)
-		return 1;
-	m = &w->masks->mask[i];
-	w->found = m->sport || m->dport || (w->protocols && m->proto);
-	return w->found;
-}
-
-static __always_inline bool class_compares(const struct spd_masks_key *key, bool protocols)
-{
-	struct shape_walk w = {.protocols = protocols};
-
-	w.masks = bpf_map_lookup_elem(&spd_masks, key);
-	if (!w.masks)
-		return false;
-	w.count = w.masks->count;
-	w.found = loop_zero;
-	bpf_loop(SPD_MASKS_MAX, shape_step, &w, 0);
-	return w.found;
-}
-
 /*
  * A program that writes the IP header, or the ports, itself sends what xfrm does not see
  * (raw_sendmsg()): it is known only where no policy and no requirement asks.
  */
 static __noinline bool is_disguised(const struct flow *f, const struct sock *sk, __u64 spd_netns)
 {
-	struct spd_masks_key key = {.class = CLASS_SUB, .family = f->family};
 	__u64 netns = spd_netns ? spd_netns : f->netns;
 	bool header = has_header(sk);
 	__u32 *space;
@@ -303,14 +270,7 @@ static __noinline bool is_disguised(const struct flow *f, const struct sock *sk,
 	space = bpf_map_lookup_elem(&spaces, &netns);
 	if (!space)
 		return false; /* nothing passes there */
-	key.space = *space;
-	if (class_compares(&key, header))
-		return true;
-	key.class = CLASS_MAIN;
-	if (class_compares(&key, header))
-		return true;
-	key.class = CLASS_REQUIRE;
-	return class_compares(&key, header);
+	return shapes_compare(*space, f->family, header);
 }
 
 /* The kick that kick.bpf.h gives behind the other hooks. Without one no restart. */
@@ -320,12 +280,6 @@ static __noinline void lsm_kick(void)
 		set_retval(-EAGAIN);
 }
 
-/* NFS and the like send on theirs in whatever thread needs it: that hands nothing in. */
-static __always_inline bool is_kern_sock(const struct sock *sk)
-{
-	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
-}
-
 /* Both programs, when the call is not left to the gate's others for certain. */
 static __always_inline int lsm_gate(const struct sock *sk, bool seen, const void *name, __u32 len,
 				    __u8 hook)
@@ -333,7 +287,9 @@ static __always_inline int lsm_gate(const struct sock *sk, bool seen, const void
 	const struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
 	struct call c;
 
-	if ((seen && is_below(sk, g->cgroup_id)) || is_kern_sock(sk))
+	/* NFS and the like send on the kernel's in whatever thread needs it: that hands nothing in
+	 */
+	if ((seen && is_below(sk, g->cgroup_id)) || is_kernels(sk))
 		return 1;
 	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	if (!flow_socket(&c.flow, sk, name, len, hook == HOOK_LSM_CONNECT))

@@ -23,8 +23,8 @@
 #include "kick.bpf.h"
 #include "signals.bpf.h"
 #include "gate.bpf.h"
-#include "lsm.bpf.h"
 #include "owner.bpf.h"
+#include "lsm.bpf.h"
 #include "guard.bpf.h"
 
 SEC("cgroup/connect4")

@@ -237,4 +237,44 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	return SPD_FOUND | by_sport;
 }
 
+struct shape_walk {
+	const struct spd_masks *masks;
+	__u32 count;
+	__u8 protocols; /* whether those that compare one count */
+	__u8 found;
+};
+
+/* One shape of selectors; returns 1 when it is one of those that are looked for. */
+static int shape_step(__u32 i, struct shape_walk *w)
+{
+	const struct spd_mask *m;
+
+	if (i >= SPD_MASKS_MAX || i >= w->count)
+		return 1;
+	m = &w->masks->mask[i];
+	w->found = m->sport || m->dport || (w->protocols && m->proto);
+	return w->found;
+}
+
+/*
+ * Does any policy or requirement of the space compare ports, or, with `protocols`, a protocol?
+ * Asked where a packet does not show them. A global function: see route_lookup().
+ */
+__noinline int shapes_compare(__u32 space, __u8 family, __u8 protocols)
+{
+	struct spd_masks_key key = {.space = space, .family = family};
+	struct shape_walk w = {.protocols = protocols};
+
+	w.found = loop_zero;
+	for (int class = CLASS_SUB; class <= CLASS_REQUIRE && !w.found; class ++) {
+		key.class = class;
+		w.masks = bpf_map_lookup_elem(&spd_masks, &key);
+		if (!w.masks)
+			continue;
+		w.count = w.masks->count;
+		bpf_loop(SPD_MASKS_MAX, shape_step, &w, 0);
+	}
+	return w.found;
+}
+
 #endif

@@ -49,20 +49,6 @@ static struct sockaddr_in address(const char *host)
 	return a;
 }
 
-struct runs {
-	__u64 ns, count;
-};
-
-static struct runs runs_of(int prog)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(prog, &info, &len))
-		die("a program's statistics cannot be read: %s", strerror(errno));
-	return (struct runs){info.run_time_ns, info.run_cnt};
-}
-
 /* Datagrams to one peer, or each to another. */
 static double packets(int fd, int prog, bool all)
 {

@@ -48,20 +48,6 @@ static int base_fd(enum hook hook)
 	return bpf_program__fd(progs[hook]);
 }
 
-struct runs {
-	__u64 ns, count;
-};
-
-static struct runs runs_of(int prog)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(prog, &info, &len))
-		die("a program's statistics cannot be read: %s", strerror(errno));
-	return (struct runs){info.run_time_ns, info.run_cnt};
-}
-
 static unsigned int choose(unsigned int policies, bool all)
 {
 	unsigned int n = all || policies < SET ? policies : SET;

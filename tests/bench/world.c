@@ -360,3 +360,13 @@ void world_guard(struct world *w, int cgroup)
 {
 	attach(w, cgroup, HOOK_EGRESS, BPF_CGROUP_INET_EGRESS);
 }
+
+struct runs runs_of(int prog)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(prog, &info, &len))
+		die("a program's statistics cannot be read: %s", strerror(errno));
+	return (struct runs){info.run_time_ns, info.run_cnt};
+}

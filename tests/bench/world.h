@@ -64,4 +64,11 @@ void world_gate(struct world *w, int cgroup);
 void world_guard(struct world *w, int cgroup);
 __u64 world_gate_id(int cgroup); /* key of its settings and counters */
 
+/* What kernel.bpf_stats counted of a program. */
+struct runs {
+	__u64 ns, count;
+};
+
+struct runs runs_of(int prog);
+
 #endif

@@ -5,7 +5,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -78,24 +77,6 @@ static void set_port(void)
 		to.v6.sin6_port = htons(PORT);
 }
 
-/*
- * Of the gate's cgroup, as the guard sees it. In $LEAK_LEAVES is the cgroup.procs of another, to
- * which the process goes then: what judges by the caller's cgroup (BPF LSM) does not see it.
- */
-static int make_socket(int type, int proto)
-{
-	const char *leaves = getenv("LEAK_LEAVES");
-	int fd = socket(to.sa.sa_family, type, proto), procs;
-
-	if (fd < 0 || !leaves)
-		return fd;
-	procs = open(leaves, O_WRONLY | O_CLOEXEC);
-	if (procs < 0 || write(procs, "0", 1) != 1)
-		return -1;
-	close(procs);
-	return fd;
-}
-
 static int send_on(int fd, const void *data, size_t len)
 {
 	int err = fd < 0 || sendto(fd, data, len, 0, &to.sa, to_len()) < 0 ? -errno : 0;
@@ -107,14 +88,15 @@ static int send_on(int fd, const void *data, size_t len)
 
 static int raw(int proto)
 {
-	return make_socket(SOCK_RAW | SOCK_CLOEXEC, proto);
+	return socket(to.sa.sa_family, SOCK_RAW | SOCK_CLOEXEC, proto);
 }
 
 static int ping(void)
 {
 	struct icmphdr echo4 = {.type = ICMP_ECHO};
 	struct icmp6_hdr echo6 = {.icmp6_type = ICMP6_ECHO_REQUEST};
-	int fd = make_socket(SOCK_DGRAM | SOCK_CLOEXEC, is_v4() ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC,
+			is_v4() ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 
 	return is_v4() ? send_on(fd, &echo4, sizeof(echo4)) : send_on(fd, &echo6, sizeof(echo6));
 }
@@ -137,7 +119,7 @@ static int udp_raw(void)
 
 static int connected(int proto)
 {
-	int fd = make_socket(SOCK_DGRAM | SOCK_CLOEXEC, proto), err = 0;
+	int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, proto), err = 0;
 
 	set_port();
 	if (fd < 0 || connect(fd, &to.sa, to_len()) || send(fd, body, LENGTH, 0) < 0)
@@ -150,12 +132,14 @@ static int connected(int proto)
 static int sctp(void)
 {
 	set_port();
-	return send_on(make_socket(SOCK_SEQPACKET | SOCK_CLOEXEC, IPPROTO_SCTP), body, LENGTH);
+	return send_on(socket(to.sa.sa_family, SOCK_SEQPACKET | SOCK_CLOEXEC, IPPROTO_SCTP), body,
+		       LENGTH);
 }
 
 static int l2tp(void)
 {
-	return send_on(make_socket(SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_L2TP), body, LENGTH);
+	return send_on(socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_L2TP), body,
+		       LENGTH);
 }
 
 /* The kernel fills in source, identification and checksum. */
@@ -181,7 +165,7 @@ static int header_included(unsigned int version, unsigned int fragment)
 /* UDP, with an option on the socket. */
 static int with_option(int level, int name, const void *value, socklen_t len)
 {
-	int fd = make_socket(SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	set_port();
 	if (fd >= 0 && setsockopt(fd, level, name, value, len)) {
@@ -239,7 +223,7 @@ static int big(void)
 	static const unsigned char much[60000];
 
 	set_port();
-	return send_on(make_socket(SOCK_DGRAM | SOCK_CLOEXEC, 0), much, sizeof(much));
+	return send_on(socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), much, sizeof(much));
 }
 
 static int go(const char *way)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * crowd tcp|udp COUNT ADDRESS PEERS PORT: COUNT processes at once, each with one connect() or one
+ * callers tcp|udp COUNT ADDRESS PEERS PORT: COUNT processes at once, each with one connect() or one
  * sendto() to one of PEERS addresses from ADDRESS (IPv4) on. One line of JSON:
  *
  * {"started":1000,"ok":1000,"errnos":{"EAGAIN":1},"longest_s":1.5}
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 	in_addr_t first;
 
 	if (argc != 6 || inet_pton(AF_INET, argv[3], &to.sin_addr) != 1) {
-		fputs("usage: crowd tcp|udp COUNT ADDRESS PEERS PORT\n", stderr);
+		fputs("usage: callers tcp|udp COUNT ADDRESS PEERS PORT\n", stderr);
 		return 2;
 	}
 	count = (unsigned int)atoi(argv[2]);
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED || !peers) {
-		perror("crowd");
+		perror("callers");
 		return 1;
 	}
 	for (unsigned int i = 0; i < count; i++) {
