@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
+# bats file_tags=once
 #
 # baseline.bats: the lab itself, and what the kernel does without sagate. If
 # one of these fails, no other lab test's result means anything.
@@ -24,6 +25,7 @@ teardown_file() {
 }
 
 setup() {
+	lab_untraced
 	lab_reset
 	lab_capture_start
 }

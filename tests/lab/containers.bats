@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
+# bats file_tags=once
 #
 # containers.bats: `sagate oci-hook` under real runtimes: runc, crun, podman with
 # each. A container's gate is there before its program runs and goes with it;

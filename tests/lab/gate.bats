@@ -80,6 +80,7 @@ lets_through() {
 	lab_capture_proves
 }
 
+# bats test_tags=once
 @test "a trap wider than the flow: one SA for all behind it, the child is found by its selectors" {
 	gate_lab mode=tunnel a:start_action=trap \
 		a:local_ts=198.51.100.0/24 a:remote_ts=203.0.113.0/24 \
@@ -96,6 +97,7 @@ lets_through() {
 	lab_exec b ip addr del 203.0.113.7/32 dev lo
 }
 
+# bats test_tags=once
 @test "selectors with a port: port 80 waits for its SA, port 81 goes out in clear" {
 	gate_lab a:local_ts='dynamic[tcp]' a:remote_ts='dynamic[tcp/80]' \
 		b:local_ts='dynamic[tcp/80]' b:remote_ts='dynamic[tcp]'
@@ -192,6 +194,7 @@ last_change() { # FILE BEFORE
 		awk -v before="$2" '$1 <= before { last = $1 } END { printf "%.6f\n", last }'
 }
 
+# bats test_tags=once
 @test "a client that asks every 5 ms is through soon after the SA and its policy are in" {
 	local out at finished
 	gate_lab
@@ -289,6 +292,7 @@ audit_told() {
 		"$LAB_DIR/watch.out"
 }
 
+# bats test_tags=once
 @test "the caller gets the errno that the gate is told to give" {
 	gate_lab
 	lab_link_cut

@@ -91,6 +91,7 @@ gate_identity() { sagate show gates --json | jq -c '.[] | select(.name == "gated
 	rmdir /sys/fs/cgroup/open
 }
 
+# bats test_tags=once
 @test "a restart of daemon and IKE daemon: what was required is never in clear" {
 	gate_lab
 	gate_mark
@@ -120,6 +121,7 @@ gate_identity() { sagate show gates --json | jq -c '.[] | select(.name == "gated
 	gate_fresh
 }
 
+# bats test_tags=once
 @test "a daemon that comes back to an IKE daemon with nothing loaded: what was required stays required" {
 	gate_lab
 	gate_daemon_stop
@@ -147,6 +149,7 @@ gate_waits() { [[ "$(gate_explain tcp 192.0.2.2:80)" == "wait "* ]]; }
 gate_ike_up() { [ "$(gate_look | jq '.spaces[0].ike.up')" = true ]; }
 gate_log_has() { grep -q "$1" "$GATE_DIR/log"; }
 
+# bats test_tags=once
 @test "a reload without a gap; a broken configuration changes nothing" {
 	gate_lab
 	lab_link_cut
@@ -171,6 +174,7 @@ gate_log_has() { grep -q "$1" "$GATE_DIR/log"; }
 
 gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$1\")"; }
 
+# bats test_tags=once
 @test "run: the command's exit status, its own gate, and nothing left behind" {
 	gate_lab
 	gate_mark
@@ -194,7 +198,7 @@ gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$
 	gate_lab
 	gate_mark
 	# the other hosts are not mirrored: stale=open lets them be
-	sagate attach / --name root --set stale=open
+	sagate attach / --root --name root --set stale=open
 	lab_link_cut
 	run -3 --separate-stderr lab_exec a "$LAB_PROBE" udp 192.0.2.2 500 --for 0
 	lab_link_mend
@@ -234,6 +238,7 @@ gated_on() { # PEER CMD...
 }
 reaches() { gated_on "$1" "$LAB_PROBE" tcp "$2" 80 --echo --for 20 | jq -e '.echoed == 1'; }
 
+# bats test_tags=once
 @test "two charons in two spaces of one daemon: each flow is negotiated by its own, and nothing is mixed up" {
 	gate_clear
 	gate_touched
@@ -281,6 +286,7 @@ space_lost() { [ "$(in_space "$1" .ike.up)" = false ]; }
 root_warned() { grep -q "^<4>gate $1 is on the root of all cgroups" "$GATE_DIR/log"; }
 gate_named() { sagate show gates --json | jq -e --arg name "$1" 'any(.name == $name and .cgroup == "/" and .state == "attached")'; }
 
+# bats test_tags=once
 @test "a gate on the root of all cgroups: only when it is said, and with a warning" {
 	local out
 	out=$(sagate attach / --mode audit --json) && return 1

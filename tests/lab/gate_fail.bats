@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
+# bats file_tags=once
 #
 # gate_fail.bats: what goes wrong around a gate: peers that do not answer or do
 # not agree, SAs and policies that go, IKE daemons that die. Nothing leaves in

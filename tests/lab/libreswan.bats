@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
+# bats file_tags=once
 #
 # libreswan.bats: a gate on a host whose IKE daemon is libreswan's pluto, which has
 # no VICI: an injected ACQUIRE starts it. The peer is a strongSwan.

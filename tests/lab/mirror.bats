@@ -25,6 +25,7 @@ teardown_file() {
 }
 
 setup() {
+	lab_untraced
 	xfrm state flush
 	xfrm policy flush
 	xfrm policy setdefault in accept fwd accept out accept

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
+# bats file_tags=once
 #
 # requirements.bats: a real charon has loaded children with traffic selectors
 # of every form that swanctl.conf knows; explain is asked just inside and just
@@ -55,7 +56,10 @@ gate_lists() {
 	[ "$(gate_children)" = "$(grep -c '^c[0-9]* {' "$LAB_DIR/a/conf.d/forms.conf")" ] &&
 	gate_explains "wait required-no-policy" tcp "203.0.113.77:700$BATS_TEST_NUMBER" --from 192.0.2.1
 }
-setup() { FIRST="203.0.113.77/32[tcp/700$BATS_TEST_NUMBER]"; }
+setup() {
+	lab_untraced
+	FIRST="203.0.113.77/32[tcp/700$BATS_TEST_NUMBER]"
+}
 
 # edges: "PROTO DST[:PORT] [FROM[:PORT]]" lines; those that begin with + must
 # wait for a requirement, those with - are clear.

@@ -20,6 +20,7 @@ teardown_file() { storm_down; }
 
 setup() {
 	local net
+	lab_untraced
 	for net in "" other; do
 		ip ${net:+-n "$net"} xfrm state flush
 		ip ${net:+-n "$net"} xfrm policy flush

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
+# bats file_tags=once
 #
 # wait.bats: `sagate wait` with a real IKE daemon: it brings the SA up, and when
 # it returns the flow passes. What needs no SA: tests/kernel/wait.bats.
