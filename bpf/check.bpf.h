@@ -27,16 +27,13 @@ static __always_inline bool tmpl_has_addresses(const struct spd_tmpl *t)
 
 /*
  * The source of a tunnel template without one is routed, in the VRF of the flow's device
- * (xfrm4_dst_lookup(), xfrm6_dst_lookup()). Not known: an SA with a source must not fit. Not called
- * from check_template(): a program's stack is 512 bytes, with all it calls. A global function: see
- * route_lookup().
+ * (xfrm4_dst_lookup(), xfrm6_dst_lookup()). Not known: an SA with a source must not fit.
  */
-__noinline int route_tmpl(const struct space_state *st, struct spd_tmpl *t, __u32 space, __u32 vrf)
+static __always_inline void route_tmpl(const struct space_state *st, struct spd_tmpl *t,
+				       __u32 space, __u32 vrf)
 {
 	union route_question q = {};
 
-	if (!st || !t || !tmpl_has_addresses(t) || !addr_any(t->saddr))
-		return 0;
 	q.at.space = space;
 	q.at.oif = vrf;
 	q.at.family = t->family;
@@ -46,45 +43,44 @@ __noinline int route_tmpl(const struct space_state *st, struct spd_tmpl *t, __u3
 		__builtin_memcpy(t->saddr, q.answer.saddr, sizeof(t->saddr));
 	else
 		t->saddr[3] = ~0U;
-	return 0;
-}
-
-/* The addresses of a template: its own, or the packet's after the template before it. */
-static __always_inline void resolve(struct call *c, struct spd_tmpl *t,
-				    const struct spd_tmpl *before)
-{
-	if (tmpl_has_addresses(t))
-		return;
-	if (before) {
-		__builtin_memcpy(t->daddr, before->daddr, sizeof(t->daddr));
-		__builtin_memcpy(t->saddr, before->saddr, sizeof(t->saddr));
-		return;
-	}
-	__builtin_memcpy(t->daddr, c->flow.daddr, sizeof(t->daddr));
-	__builtin_memcpy(t->saddr, c->flow.saddr, sizeof(t->saddr));
-	if (!c->flow.has_saddr)
-		t->saddr[3] = ~0U;
 }
 
 /*
- * Is there an SA for template i (xfrm_tmpl_resolve_one)? Returns a reason. A global function: see
- * route_lookup().
+ * The addresses of a template, in its place: its own, or the packet's after the template `before`
+ * it, when that one has an SA. A global function: see route_lookup(); not a part of
+ * check_template(): a program's stack is 512 bytes, with all it calls.
  */
-__noinline int check_template(struct call *c, __u32 i, __u8 class)
+__noinline int resolve_tmpl(const struct call *c, const struct space_state *st, struct spd_tmpl *t,
+			    const struct spd_tmpl *before)
+{
+	if (!c || !st || !t || !before)
+		return 0;
+	if (tmpl_has_addresses(t)) {
+		if (addr_any(t->saddr))
+			route_tmpl(st, t, c->space, c->vrf);
+	} else if (c->decision.spi[0]) {
+		__builtin_memcpy(t->daddr, before->daddr, sizeof(t->daddr));
+		__builtin_memcpy(t->saddr, before->saddr, sizeof(t->saddr));
+	} else {
+		__builtin_memcpy(t->daddr, c->flow.daddr, sizeof(t->daddr));
+		__builtin_memcpy(t->saddr, c->flow.saddr, sizeof(t->saddr));
+		if (!c->flow.has_saddr)
+			t->saddr[3] = ~0U;
+	}
+	return 0;
+}
+
+/*
+ * Is there an SA for the template, which is the policy's i-th and resolved
+ * (xfrm_tmpl_resolve_one)? Returns a reason. A global function: see route_lookup().
+ */
+__noinline int check_template(struct call *c, const struct spd_tmpl *t, __u32 i, __u8 class)
 {
 	struct sad_walk w = {};
-	struct spd_tmpl *t;
 	__u8 reason;
 
-	if (!c || i >= TMPLS_MAX)
+	if (!c || !t || i >= TMPLS_MAX)
 		return REASON_FLOW_UNKNOWN;
-	if (i) { /* constant indices, so that the verifier knows which bytes */
-		t = &c->policy.tmpl[1];
-		resolve(c, t, c->decision.spi[0] ? &c->policy.tmpl[0] : NULL);
-	} else {
-		t = &c->policy.tmpl[0];
-		resolve(c, t, NULL);
-	}
 	/* what is sent in clear where it may be, is so also when its SA has just come */
 	if (t->optional && c->packet)
 		return REASON_POLICY_OPTIONAL;
@@ -117,11 +113,14 @@ __noinline int check_template(struct call *c, __u32 i, __u8 class)
 }
 _Static_assert(TMPLS_MAX == 2, "check_template and check_policy name each template");
 
+#define REASONS_PASS                                                                               \
+	(1ULL << REASON_SA | 1ULL << REASON_POLICY_ALLOW | 1ULL << REASON_POLICY_OPTIONAL |        \
+	 1ULL << REASON_NO_POLICY | 1ULL << REASON_NOXFRM_DEVICE)
+_Static_assert(REASONS_MAX <= 64, "one bit each");
+
 static __always_inline bool reason_passes(__u8 reason)
 {
-	return reason == REASON_SA || reason == REASON_POLICY_ALLOW ||
-	       reason == REASON_POLICY_OPTIONAL || reason == REASON_NO_POLICY ||
-	       reason == REASON_NOXFRM_DEVICE;
+	return REASONS_PASS >> (reason & 63) & 1;
 }
 
 /*
@@ -143,12 +142,12 @@ static __always_inline __u8 check_policy(struct call *c, const struct space_stat
 		return REASON_TEMPLATE_LIMIT;
 	if (!c->policy.tmpl_count)
 		return REASON_POLICY_ALLOW;
-	route_tmpl(st, &c->policy.tmpl[0], c->space, c->vrf);
-	reason = check_template(c, 0, class);
+	resolve_tmpl(c, st, &c->policy.tmpl[0], &c->policy.tmpl[0]);
+	reason = check_template(c, &c->policy.tmpl[0], 0, class);
 	if (c->policy.tmpl_count == 1 || !reason_passes(reason))
 		return reason;
-	route_tmpl(st, &c->policy.tmpl[1], c->space, c->vrf);
-	more = check_template(c, 1, class);
+	resolve_tmpl(c, st, &c->policy.tmpl[1], &c->policy.tmpl[0]);
+	more = check_template(c, &c->policy.tmpl[1], 1, class);
 	return !reason_passes(more) || more == REASON_SA ? more : reason;
 }
 

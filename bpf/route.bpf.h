@@ -28,6 +28,14 @@ union route_question {
 	struct route_value answer;
 };
 
+/* Without a branch, of which the verifier would walk each way; the compiler is not to know. */
+static __always_inline __u32 not_zero(__u32 x)
+{
+	x |= -x;
+	barrier_var(x);
+	return x >> 31;
+}
+
 /*
  * Which of the marks that routing compares does this one fit otherwise than mark 0 does? Mark 0 has
  * no bit, whatever is compared. -1: not known.
@@ -40,13 +48,12 @@ static __always_inline int fwmark_bits(const struct space_state *st, __u32 mark)
 		return 0;
 	if (st->fwmarks > FWMARKS_MAX)
 		return -1;
-	for (int i = 0; i < FWMARKS_MAX; i++) {
+	for (__u32 i = 0; i < FWMARKS_MAX; i++) {
 		const struct fwmark *m = &st->fwmark[i];
-		bool fits = !((mark ^ m->mark) & m->mask), zero_fits = !(m->mark & m->mask);
 
-		if (i < st->fwmarks && fits != zero_fits)
-			bits |= 1U << i;
+		bits |= (not_zero((mark ^ m->mark) & m->mask) ^ not_zero(m->mark & m->mask)) << i;
 	}
+	bits &= (1U << st->fwmarks) - 1;
 	return bits;
 }
 
