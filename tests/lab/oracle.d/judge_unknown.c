@@ -26,9 +26,28 @@ bool judge_may_match(const struct policy *p, const struct call *c)
 	       !((s->sport ^ sport) & s->sport_mask);
 }
 
+/* Routing that hangs on more than the addresses: rules, and which next hop is taken. */
+static bool route_unknown(const struct world *w, int family, const struct addr *dst)
+{
+	for (int i = 0; i < w->rules; i++) {
+		const struct rule *u = &w->rule[i];
+
+		if (u->family == family && (u->uid || u->tos || u->proto) &&
+		    judge_prefix_has(&u->dst, u->dst_len, dst))
+			return true;
+	}
+	for (int i = 0; i < w->routes; i++) {
+		const struct route *t = &w->route[i];
+
+		if (t->family == family && t->dev2 && judge_prefix_has(&t->dst, t->len, dst))
+			return true;
+	}
+	return false;
+}
+
 /*
- * An IPv6 tunnel whose template has no source gets one from ipv6_dev_get_saddr(), whatever source
- * the route to its far end names; rtnetlink tells that of the route.
+ * A tunnel whose template has no source gets the one of the route to its far end, but in IPv6 what
+ * ipv6_dev_get_saddr() says, whatever source that route names; rtnetlink tells that of the route.
  */
 static bool tunnel_source_unknown(const struct world *w, const struct call *c)
 {
@@ -36,11 +55,13 @@ static bool tunnel_source_unknown(const struct world *w, const struct call *c)
 
 	for (int i = 0; i < w->routes; i++)
 		named |= w->route[i].family == AF_INET6 && !addr_zero(&w->route[i].prefsrc);
-	for (int i = 0; named && i < w->policies; i++)
+	for (int i = 0; i < w->policies; i++)
 		for (int j = 0; j < w->policy[i].tmpls; j++) {
 			const struct tmpl *t = &w->policy[i].tmpl[j];
 
-			if (t->family == AF_INET6 && !addr_zero(&t->dst) && addr_zero(&t->src) &&
+			if (!addr_zero(&t->dst) && addr_zero(&t->src) &&
+			    ((named && t->family == AF_INET6) ||
+			     route_unknown(w, t->family, &t->dst)) &&
 			    judge_may_match(&w->policy[i], c))
 				return true;
 		}
@@ -51,25 +72,6 @@ static bool tunnel_source_unknown(const struct world *w, const struct call *c)
 static bool awaits_sport(const struct call *c)
 {
 	return !c->sport && c->way <= WAY_TCP;
-}
-
-/* Routing that hangs on more than the addresses: rules, and which next hop is taken. */
-static bool route_unknown(const struct world *w, const struct call *c)
-{
-	for (int i = 0; i < w->rules; i++) {
-		const struct rule *u = &w->rule[i];
-
-		if (u->family == c->family && (u->uid || u->tos || u->proto) &&
-		    judge_prefix_has(&u->dst, u->dst_len, &c->dst))
-			return true;
-	}
-	for (int i = 0; i < w->routes; i++) {
-		const struct route *t = &w->route[i];
-
-		if (t->family == c->family && t->dev2 && judge_prefix_has(&t->dst, t->len, &c->dst))
-			return true;
-	}
-	return false;
 }
 
 static bool sport_unknown(const struct world *w, const struct call *c)
@@ -107,7 +109,7 @@ bool judge_unknowable(const struct world *w, const struct call *c, const json_t 
 		return true;
 	if (vrf_leaks(w, c))
 		return true;
-	if (tunnel_source_unknown(w, c) || route_unknown(w, c))
+	if (tunnel_source_unknown(w, c) || route_unknown(w, c->family, &c->dst))
 		return true;
 	for (int i = 0; i < w->rules; i++)
 		if (w->rule[i].family == c->family && w->rule[i].src_len)
