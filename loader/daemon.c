@@ -388,7 +388,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 	daemon_check_spaces(d);
 	daemon_containers_check(d);
 	daemon_waits_second(d);
-	keeper_check(&d->keeper);
+	keeper_beat(&d->keeper);
 	/* from now on: a daemon that was stopped does not make up for the beats it missed */
 	sd_event_source_set_time_relative(source, HEARTBEAT_USEC);
 	return 0;

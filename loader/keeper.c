@@ -4,34 +4,62 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi.h"
 #include "cleanup.h"
 #include "keeper.h"
 #include "log.h"
 #include "rooms.h"
 
+/* The daemon's heartbeats are late from then on, and this time for one on its way. */
+enum { SILENCE_MS = HEARTBEAT_LATE_NS / 1000000 + 1000 };
+
+/* Until the daemon is gone. One that is silent, stopped or hung, has its rooms thawed meanwhile. */
+static void watch(void)
+{
+	struct pollfd beats = {.fd = 0, .events = POLLIN};
+	bool silent = false;
+	char bytes[64];
+	ssize_t len;
+
+	for (;;) {
+		int ready = poll(&beats, 1, silent ? -1 : SILENCE_MS);
+
+		if (!ready) {
+			silent = true;
+			rooms_sweep();
+		}
+		if (ready <= 0)
+			continue;
+		len = read(0, bytes, sizeof(bytes));
+		if (!len || (len < 0 && errno != EINTR))
+			return;
+		silent = false;
+	}
+}
+
 /* Nothing of the daemon's stays open in it: neither its sockets nor its lock. */
 static __attribute__((noreturn)) void keep(int alive)
 {
 	sigset_t none;
-	char byte;
 
 	dup2(alive, 0);
 	close_range(3, ~0U, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* a terminal's Ctrl-C is meant for the daemon */
+	/* a terminal's Ctrl-C, or a service's stop, is meant for the daemon */
 	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	setsid();
 	prctl(PR_SET_NAME, "sagate-keeper");
-	while (read(0, &byte, 1) < 0 && errno == EINTR)
-		;
+	watch();
 	rooms_sweep();
 	_exit(0);
 }
@@ -58,13 +86,16 @@ int keeper_start(struct keeper *k)
 	}
 	close(fds[0]);
 	k->alive = fds[1];
+	fcntl(k->alive, F_SETFL, O_NONBLOCK);
 	return 0;
 }
 
-void keeper_check(struct keeper *k)
+void keeper_beat(struct keeper *k)
 {
+	ssize_t sent = write(k->alive, "", 1);
 	int err;
 
+	(void)sent; /* no room: it does not run, and is told as much when it does */
 	if (k->pid && !waitpid(k->pid, NULL, WNOHANG))
 		return;
 	log_warning("the keeper of the waiting rooms has died: another one is started");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The keeper: a process of its own that sleeps until the daemon is gone, however it went, and then
- * thaws what it left frozen.
+ * The keeper: a process of its own that sleeps until the daemon is gone, however it went, or is
+ * silent for longer than its heartbeats may be late, and then thaws what it left frozen.
  */
 #ifndef SAGATE_KEEPER_H
 #define SAGATE_KEEPER_H
@@ -15,8 +15,8 @@ struct keeper {
 
 /* 0 or -errno. Call it before there are threads. */
 int keeper_start(struct keeper *k);
-/* Starts another when it has died. */
-void keeper_check(struct keeper *k);
+/* Every second: the daemon runs. Starts another keeper when it has died. */
+void keeper_beat(struct keeper *k);
 /* The daemon ends in order: nothing is left to thaw. */
 void keeper_stop(struct keeper *k);
 

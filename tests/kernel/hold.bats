@@ -357,6 +357,23 @@ kill_daemon() { kill -KILL "$(cat "$SGK_DIR/daemon.pid")"; sgk_wait 5 sgk_gone "
 	sgk_daemon_start
 }
 
+@test "a daemon that is stopped leaves nobody asleep: its keeper wakes them; it goes on, and so does holding" {
+	local daemon
+	daemon=$(cat "$SGK_DIR/daemon.pid")
+	begin udp 192.0.2.3 80
+	kill -STOP "$daemon"
+	came_to EAGAIN '.ms < 10000'
+	sgk_wait 5 no_rooms
+	kill -CONT "$daemon"
+	sgk_wait 10 sgk_ready
+	in_force "wait no-sa" udp 192.0.2.3:80
+	begin udp 192.0.2.3 80
+	relent
+	came_to ok
+	demand
+	sgk_wait 5 no_rooms
+}
+
 @test "without its keeper, the next daemon wakes them" {
 	local old
 	begin udp 192.0.2.3 80
