@@ -25,6 +25,9 @@ static __always_inline bool is_stale(const struct call *c, const struct space_st
  */
 static __always_inline int conclude(struct call *c, const struct space_state *st, __u8 reason)
 {
+	/* it waits for a policy, which a requirement's negotiation brings */
+	if (reason == REASON_INTERFACE_NO_POLICY)
+		return answer_clear(c, st, reason, reason);
 	if (!reason_passes(reason) || reason == REASON_NOXFRM_DEVICE)
 		return answer(&c->decision, reason);
 	if (reason == REASON_SA && c->secured)

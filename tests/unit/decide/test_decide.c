@@ -702,6 +702,28 @@ static void test_unknown_routing_where_there_are_xfrm_interfaces(void **unused)
 	assert_reason(f, SOURCE_UNKNOWN);
 }
 
+/* Its policy comes with the child that is required: that one is negotiated for. */
+static void test_an_xfrm_interface_without_a_policy_has_its_requirement_negotiated(void **unused)
+{
+	struct route_value value = {.xfrmi = 1, .if_id = 42, .link = HERE_DEV, .oif = HERE_DEV};
+	struct route_key key = {.space = slot, .family = AF_INET};
+	struct flow f = flow("192.0.2.2", 80);
+	struct decision d;
+
+	(void)unused;
+	here_addr("192.0.2.1", value.saddr);
+	assert_int_equal(sink.put(sink.ctx, slot, MAP_ROUTES, &key, &value), 0);
+	assert_reason(f, INTERFACE_NO_POLICY);
+	assert_int_equal(ask_as(&f, &gate).neg.index, 0);
+	require("192.0.2.0", 24, false, 100);
+	d = ask_as(&f, &gate);
+	assert_int_equal(d.reason, REASON_INTERFACE_NO_POLICY);
+	assert_int_equal(d.verdict, VERDICT_WAIT);
+	assert_int_equal(d.neg.class, CLASS_REQUIRE);
+	assert_int_not_equal(d.neg.index, 0);
+	assert_int_equal(d.req_index, d.neg.index);
+}
+
 static void test_a_stale_mirror(void **unused)
 {
 	struct gate_settings open = {.cgroup_id = 1, .allow_no_policy = 1, .stale_open = 1};
@@ -956,6 +978,7 @@ int main(void)
 		T(test_an_sa_that_lets_in_is_worse_than_none_for_an_optional_template),
 		T(test_what_routing_does_not_say_refuses),
 		T(test_unknown_routing_where_there_are_xfrm_interfaces),
+		T(test_an_xfrm_interface_without_a_policy_has_its_requirement_negotiated),
 		T(test_a_stale_mirror),
 		T(test_a_failed_negotiation_is_known_until_its_back_off_ends),
 		T(test_the_old_image_decides_until_the_new_one_is_whole),
