@@ -112,6 +112,17 @@ struct bpf_sock_addr {
 	} __attribute__((aligned(8)));
 };
 
+/* Context of cgroup/setsockopt. */
+struct bpf_sockopt {
+	struct bpf_sock *sk;
+	void *optval;
+	void *optval_end;
+	__s32 level;
+	__s32 optname;
+	__s32 optlen;
+	__s32 retval;
+};
+
 /*
  * The rest is no stable interface: libbpf finds each field in the running kernel's BTF.
  */
@@ -274,7 +285,12 @@ struct sighand_struct {
 	struct k_sigaction action[64];
 };
 
+struct thread_info {
+	__u32 status;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int flags;
 	int pid, tgid;
 	struct css_set *cgroups;

@@ -142,7 +142,10 @@ static __always_inline void gate_decide(struct call *c, const struct gate_settin
 		answer(&c->decision, REASON_FLOW_UNKNOWN);
 		return;
 	}
-	reason = udp_connect(&c->flow, g, hook);
+	if (hook == HOOK_SETSOCKOPT && c->flow.proto == IPPROTO_ROUTING)
+		reason = REASON_SOURCE_ROUTE;
+	else
+		reason = udp_connect(&c->flow, g, hook);
 	if (reason != REASON_COUNT) {
 		answer(&c->decision, reason);
 		return;

@@ -142,6 +142,7 @@ static __always_inline long call_socket(const struct pt_regs *regs, __u32 *flags
 	case 1:	 /* write */
 	case 20: /* writev */
 	case 42: /* connect */
+	case 54: /* setsockopt */
 		return (__u32)regs->di;
 	case 44: /* sendto */
 		*flags = regs->r10;
@@ -152,6 +153,7 @@ static __always_inline long call_socket(const struct pt_regs *regs, __u32 *flags
 	case 4: /* the same, of a 32-bit program */
 	case 146:
 	case 362:
+	case 366:
 		return (__u32)regs->bx;
 	case 369:
 		*flags = regs->si;
@@ -305,6 +307,9 @@ static __always_inline enum unheld hold_refused(const struct call *c, const stru
 	if (hold_kick_way == KICK_SIGNALS && task->tgid == 1) /* it is sent none */
 		return UNHELD_KICK;
 	fd = call_socket(regs, &flags);
+	/* no program that may send signals sees what a setsockopt() returns */
+	if (hold_kick_way == KICK_SIGNALS && call->hook == HOOK_SETSOCKOPT)
+		return UNHELD_KICK;
 	if (fd < 0 || !call_blocking(task, fd, flags, call))
 		return UNHELD_CALL;
 	/* of UDP each datagram would have to be kept, and the queue is short */

@@ -26,6 +26,7 @@
 #include "owner.bpf.h"
 #include "lsm.bpf.h"
 #include "guard.bpf.h"
+#include "sockopt.bpf.h"
 
 SEC("cgroup/connect4")
 int gate_connect4(struct bpf_sock_addr *ctx)
@@ -65,6 +66,21 @@ int gate_sendmsg6(struct bpf_sock_addr *ctx)
 	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_sendmsg6(&c.flow, ctx);
 	return gate(&c, HOOK_SENDMSG6);
+}
+
+SEC("cgroup/setsockopt")
+int gate_setsockopt(struct bpf_sockopt *ctx)
+{
+	struct call c;
+	int says;
+
+	__builtin_memset(&c.flow, 0, sizeof(c.flow));
+	says = flow_sockopt(&c.flow, ctx);
+	if (says == OPTION_OTHER)
+		ctx->optlen = 0;
+	if (says == OPTION_OTHER || says == OPTION_SHORT)
+		return 1;
+	return gate(&c, HOOK_SETSOCKOPT);
 }
 
 SEC("cgroup_skb/egress")

@@ -19,7 +19,7 @@
 #include "reasons.h"
 
 /* Layout and meaning of everything below. A daemon refuses pins of another number. */
-#define SAGATE_ABI 5
+#define SAGATE_ABI 6
 
 #define SPACES_MAX    64  /* mirrored network namespaces */
 #define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */

@@ -68,7 +68,9 @@
 	X(SA_DIRECTION, WAIT, "sa-direction",                                                      \
 	  "an optional template, and an SA with dir in that it would take: the kernel refuses")    \
 	X(UDP_CONNECT, CLEAR, "udp-connect",                                                       \
-	  "a UDP connect() sends nothing: its first send is judged")
+	  "a UDP connect() sends nothing: its first send is judged")                               \
+	X(SOURCE_ROUTE, DENY, "source-route",                                                      \
+	  "a source route or routing header would lead packets past where they are judged")
 
 /* What a gate does with wait. Zero is the strictest. */
 #define SAGATE_MODES(X)                                                                            \
@@ -118,7 +120,8 @@
 	X(SENDMSG6, "sendmsg6")                                                                    \
 	X(LSM_CONNECT, "lsm_connect")                                                              \
 	X(LSM_SENDMSG, "lsm_sendmsg")                                                              \
-	X(EGRESS, "egress")
+	X(EGRESS, "egress")                                                                        \
+	X(SETSOCKOPT, "setsockopt")
 
 #define SAGATE_ENUM_VERDICT(n, s)      VERDICT_##n,
 #define SAGATE_ENUM_REASON(n, v, s, t) REASON_##n,

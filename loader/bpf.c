@@ -451,6 +451,8 @@ int bpf_program_fd(const struct bpf *b, enum hook hook)
 		return bpf_program__fd(b->skel->progs.lsm_sendmsg);
 	case HOOK_EGRESS:
 		return bpf_program__fd(b->skel->progs.gate_egress);
+	case HOOK_SETSOCKOPT:
+		return bpf_program__fd(b->skel->progs.gate_setsockopt);
 	default:
 		return -EINVAL;
 	}

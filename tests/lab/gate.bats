@@ -353,6 +353,36 @@ all_esp() {
 	done
 }
 
+# reports: IGMP and MLD messages on the wire so far.
+reports() {
+	lab_capture_show capture "igmp or (ip6 and ip6[6] == 0 and ip6[48] == 143)" | wc -l
+}
+more_reports() { [ "$(reports)" -gt "$1" ]; }
+joins() { gated python3 "$BATS_TEST_DIRNAME/../kernel/option.py" "$@" wire; }
+
+@test "joining a multicast group that must be protected is refused, and no report leaves; joining another sends one" {
+	local before
+	gate_clear
+	gate_conf $'[require "four"]\nto=239.1.0.0/16\n[require "six"]\nto=ff05::1:0/112'
+	gate_reload
+	lab_wait_until 20 gate_explains "wait required-no-policy" igmp 239.1.2.3
+	lab_wait_until 20 gate_explains "wait required-no-policy" icmpv6 ff05::1:2
+	before=$(reports)
+	gate_mark
+	# after the first, EHOSTUNREACH: no child covers it
+	[[ "$(joins mreqn,join 239.1.2.3) $(joins join6,join ff05::1:2)" != *ok* ]]
+	[ "$(gate_moved refused reasons.\"required-no-policy\")" = "4 4" ]
+	[ "$(reports)" = "$before" ]
+	[ "$(joins mreqn 239.2.2.3)" = ok ]
+	lab_wait_until 10 more_reports "$before"
+	before=$(reports)
+	[ "$(joins join6 ff05::2:2)" = ok ]
+	lab_wait_until 10 more_reports "$before"
+	gate_conf
+	gate_reload
+	gate_touched
+}
+
 @test "the guard lets everything through that goes out as ESP: IPv4, IPv6, fragments, a new SA at once" {
 	local options
 	modprobe -a sctp l2tp_ip
