@@ -131,15 +131,16 @@ static int attach_all(struct bpf *b, struct error *e)
 		return error_set(e, -errno, "pin", "%s: cannot be made: %s", folder,
 				 strerror(errno));
 	for (int i = 0; i < KICK_PROGRAMS && !err; i++) {
+		if (b->kick_attached & 1U << i) /* the kernel takes none twice */
+			continue;
 		err = attach(b, i);
 		if (err)
 			error_set(e, err, "attach", "%s: %s", programs[i], strerror(-err));
+		else
+			b->kick_attached |= 1U << i;
 	}
-	if (err)
-		return err;
-	b->kick_attached = true;
-	*b->kick_ready = 1;
-	return 0;
+	*b->kick_ready = !err;
+	return err;
 }
 
 static void detach_all(struct bpf *b)
@@ -150,7 +151,7 @@ static void detach_all(struct bpf *b)
 		link_path(b, i, "", path, sizeof(path));
 		unlink(path);
 	}
-	b->kick_attached = false;
+	b->kick_attached = 0;
 }
 
 int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e)
@@ -161,9 +162,7 @@ int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e)
 		return 0;
 	if (wanted) {
 		b->kick_unwanted = 0;
-		if (b->kick_attached && *b->kick_ready)
-			return 0;
-		return attach_all(b, e);
+		return *b->kick_ready ? 0 : attach_all(b, e);
 	}
 	*b->kick_ready = 0;
 	if (!b->kick_unwanted)

@@ -66,6 +66,14 @@ held_through() {
 	lab_wait_until 5 no_rooms
 }
 
+@test "a gate that holds no more, and does again a moment later, holds" {
+	gate_lab conn=t4
+	sagate attach /gated --name gated --mode reject >/dev/null
+	sleep 2 # the daemon looks each second
+	sagate attach /gated --name gated --mode hold --set hold-timeout=60s >/dev/null
+	held_through 192.0.2.2 1
+}
+
 @test "UDP: the first datagram of each sender waits for the SA and arrives; so do connected ones" {
 	local out
 	gate_lab conn=t4

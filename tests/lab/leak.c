@@ -163,18 +163,27 @@ static int header_included(unsigned int version, unsigned int fragment)
 }
 
 /* UDP, with an option on the socket. */
-static int with_option(int level, int name, const void *value, socklen_t len)
+static int with_option(int level, int name, const void *value, size_t len)
 {
-	int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(64)];
+	} control = {.head = {.cmsg_level = level, .cmsg_type = name, .cmsg_len = CMSG_LEN(len)}};
+	struct iovec text = {.iov_base = (void *)body, .iov_len = LENGTH};
+	struct msghdr message = {.msg_name = &to,
+				 .msg_iov = &text,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = CMSG_SPACE(len)};
+	int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
 
 	set_port();
-	if (fd >= 0 && setsockopt(fd, level, name, value, len)) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return send_on(fd, body, LENGTH);
+	message.msg_namelen = to_len();
+	memcpy(CMSG_DATA(&control.head), value, len);
+	if (fd < 0 || sendmsg(fd, &message, 0) < 0)
+		err = -errno;
+	close(fd);
+	return err;
 }
 
 static int lsrr(void)
@@ -182,7 +191,7 @@ static int lsrr(void)
 	unsigned char option[8] = {IPOPT_NOP, IPOPT_LSRR, 7, 4};
 
 	memcpy(option + 4, &via.v4.sin_addr, 4);
-	return with_option(IPPROTO_IP, IP_OPTIONS, option, sizeof(option));
+	return with_option(IPPROTO_IP, IP_RETOPTS, option, sizeof(option));
 }
 
 static int rthdr(void)
@@ -197,18 +206,43 @@ static int rthdr(void)
 	return with_option(IPPROTO_IPV6, IPV6_RTHDR, &h, sizeof(h));
 }
 
+/* The source that the kernel would take: connect() to port 0 only asks for it. */
+static struct in6_addr source6(const union address *there)
+{
+	struct sockaddr_in6 own = {.sin6_family = AF_INET6};
+	socklen_t len = sizeof(own);
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, &there->sa, sizeof(there->v6)) || getsockname(fd, (void *)&own, &len))
+		perror("source");
+	close(fd);
+	return own.sin6_addr;
+}
+
+/* A header of its own: as an option of the socket a gate refuses it, as a message the kernel. */
 static int segments(void)
 {
 	struct {
+		struct ip6_hdr ip;
 		struct ip6_rthdr head;
 		uint8_t last, flags;
 		uint16_t tag;
 		struct in6_addr hop[2]; /* the last one first */
-	} h = {.head = {.ip6r_len = 4, .ip6r_type = 4, .ip6r_segleft = 1}, .last = 1};
+		struct udphdr udp;
+	} p = {.head = {.ip6r_nxt = IPPROTO_UDP, .ip6r_len = 4, .ip6r_type = 4, .ip6r_segleft = 1},
+	       .last = 1};
+	int fd = raw(IPPROTO_RAW);
 
-	h.hop[0] = to.v6.sin6_addr;
-	h.hop[1] = via.v6.sin6_addr;
-	return with_option(IPPROTO_IPV6, IPV6_RTHDR, &h, sizeof(h));
+	p.ip.ip6_flow = htonl(6U << 28);
+	p.ip.ip6_plen = htons(sizeof(p) - sizeof(p.ip));
+	p.ip.ip6_nxt = IPPROTO_ROUTING;
+	p.ip.ip6_hlim = 64;
+	p.ip.ip6_src = source6(&via);
+	p.ip.ip6_dst = p.hop[1] = via.v6.sin6_addr;
+	p.hop[0] = to.v6.sin6_addr;
+	p.udp.len = htons(sizeof(p.udp));
+	to.v6.sin6_addr = via.v6.sin6_addr; /* it goes there first */
+	return send_on(fd, &p, sizeof(p));
 }
 
 static int options(void)
