@@ -60,6 +60,15 @@ struct kick_choice {
 	bool foreign_ids;  /* threads cannot be put to sleep: theirs are not known here */
 };
 
+/*
+ * bpf_pins.c. Makes the folders that lack, and takes the lock on them: *lock is the caller's.
+ * *fresh: nothing was there before. -EPROTO: what is pinned there has another ABI. On failure
+ * nothing is left where nothing was.
+ */
+int bpf_pins_open(const char *pin, bool *fresh, int *lock, struct error *e);
+/* All of it, but never gates that are attached. */
+void bpf_pins_remove(const char *pin);
+
 /* bpf_kick.c. Asks the running kernel. */
 void bpf_kick_choose(struct kick_choice *choice);
 /* The programs that are not for that way are not loaded. */
