@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "bpf.h"
@@ -115,9 +116,9 @@ static int pin_programs(struct bpf *b, struct error *e)
 	{
 		snprintf(path, sizeof(path), "%s/prog/%s", b->pin, bpf_program__name(prog));
 		unlink(path);
-		if (bpf_program__fd(prog) < 0)
+		if (bpf_prog_fd(b, prog) < 0)
 			continue; /* not for this kernel */
-		if (bpf_obj_pin(bpf_program__fd(prog), path))
+		if (bpf_obj_pin(bpf_prog_fd(b, prog), path))
 			return error_set(e, -errno, "pin", "%s: %s", path, strerror(errno));
 	}
 	return 0;
@@ -143,6 +144,12 @@ static int load(struct bpf *b, struct error *e)
 					   "take them); "
 					 : "; ",
 				 last_warning[0] ? last_warning : "see log-level=debug");
+	return 0;
+}
+
+/* What the programs and we both write. */
+static int map_memory(struct bpf *b, struct error *e)
+{
 	b->state = mmap(NULL, sizeof(*b->state) * SPACES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED,
 			bpf_map__fd(b->skel->maps.space_state), 0);
 	if (b->state == MAP_FAILED) {
@@ -150,6 +157,17 @@ static int load(struct bpf *b, struct error *e)
 		return error_set(e, -errno, "load", "space_state: cannot be mapped: %s",
 				 strerror(errno));
 	}
+	if (!b->adopted)
+		return 0; /* libbpf has mapped it */
+	b->bss = mmap(NULL, sizeof(*b->skel->bss), PROT_READ | PROT_WRITE, MAP_SHARED,
+		      bpf_map__fd(b->skel->maps.bss), 0);
+	if (b->bss == MAP_FAILED) {
+		b->bss = NULL;
+		return error_set(e, -errno, "load", "bss: cannot be mapped: %s", strerror(errno));
+	}
+	b->skel->bss = b->bss;
+	/* that nobody was put to sleep any more was the fault of the daemon before */
+	b->skel->bss->hold_let_down = 0;
 	return 0;
 }
 
@@ -172,7 +190,7 @@ static void note_fds(struct bpf *b)
 	b->hold_pids = bpf_map__fd(b->skel->maps.hold_pids);
 	b->hold_parked = &b->skel->bss->hold_parked;
 	bpf_kick_open(b, b->skel->obj, &b->skel->bss->hold_kick_ready);
-	b->ask = bpf_program__fd(b->skel->progs.ask);
+	b->ask = bpf_prog_fd(b, b->skel->progs.ask);
 }
 
 void bpf_discard(struct bpf *b)
@@ -181,27 +199,54 @@ void bpf_discard(struct bpf *b)
 		bpf_pins_remove(b->pin);
 }
 
-/* The programs and maps of *b, whose skeleton is open. */
+/* The programs and maps of *b, whose skeleton is open: an earlier daemon's, or loaded. */
 static int load_all(struct bpf *b, const struct bpf_sizes *sizes, struct error *e)
 {
 	_cleanup_(bpf_resize_done) struct bpf_resize resize = BPF_RESIZE_NONE;
 	int err;
 
-	set_prefix_masks(b->skel);
 	err = open_maps(b, e);
 	if (!err)
 		err = bpf_resize_plan(&resize, b->skel->obj, b->pin, sizes, &b->sizes, e);
+	if (err)
+		return err;
+	bpf_load_name(b, b->skel->obj, b->skel->skeleton->data, b->skel->skeleton->data_sz);
+	err = bpf_adopt(b, b->skel->obj, e);
 	if (!err)
 		err = load(b, e);
 	if (!err)
 		err = bpf_resize_move(&resize, b->skel->obj, b->pin, e);
+	if (!err)
+		err = bpf_load_pin(b, b->skel->obj, e);
+	if (err >= 0)
+		err = map_memory(b, e);
 	return err ? err : pin_programs(b, e);
+}
+
+/* The object, with all that is set before a load. */
+static int open_object(struct bpf *b, struct error *e)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	struct kick_choice choice;
+	int err;
+
+	bpf_kick_choose(btf, &choice);
+	b->skel = open_skeleton(choice.impl);
+	err = b->skel ? 0 : -errno;
+	if (!err) {
+		set_kick(b, &choice);
+		bpf_lsm_prepare(b, btf, b->skel->obj);
+		b->skel->rodata->lsm_sees_sends = !b->lsm_missing[0];
+		set_prefix_masks(b->skel);
+	}
+	btf__free(btf);
+	return err ? error_set(e, err, "load", "the BPF object cannot be read: %s", strerror(-err))
+		   : 0;
 }
 
 int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, struct error *e)
 {
 	_cleanup_close_ int lock = -1;
-	struct kick_choice choice;
 	struct bpf *b;
 	bool fresh;
 	int err;
@@ -222,18 +267,9 @@ int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, s
 	b->lock = TAKE_FD(lock);
 	b->fresh = fresh;
 	b->signals_link = -1;
-	bpf_kick_choose(&choice);
-	b->skel = open_skeleton(choice.impl);
-	if (!b->skel) {
-		err = error_set(e, -errno, "load", "the BPF object cannot be read: %s",
-				strerror(errno));
-		bpf_close(b);
-		return err;
-	}
-	set_kick(b, &choice);
-	bpf_lsm_prepare(b, b->skel->obj);
-	b->skel->rodata->lsm_sees_sends = !b->lsm_missing[0];
-	err = load_all(b, sizes, e);
+	err = open_object(b, e);
+	if (!err)
+		err = load_all(b, sizes, e);
 	if (err) {
 		bpf_discard(b);
 		bpf_close(b);
@@ -252,10 +288,28 @@ void bpf_close(struct bpf *b)
 		shadow_free(b->shadow[i]);
 	if (b->state)
 		munmap(b->state, sizeof(*b->state) * SPACES_MAX);
+	if (b->bss)
+		munmap(b->bss, sizeof(*b->skel->bss));
+	bpf_adopted_close(b);
 	cleanup_close(&b->signals_link);
 	sagate_bpf__destroy(b->skel);
 	cleanup_close(&b->lock);
 	free(b);
+}
+
+void bpf_settled(struct bpf *b)
+{
+	bpf_loads_drop(b->pin, b->load);
+}
+
+bool bpf_adopted(const struct bpf *b)
+{
+	return b->adopted;
+}
+
+const char *bpf_load(const struct bpf *b)
+{
+	return b->load;
 }
 
 struct bpf_sizes bpf_sizes(const struct bpf *b)
@@ -267,21 +321,21 @@ int bpf_program_fd(const struct bpf *b, enum hook hook)
 {
 	switch (hook) {
 	case HOOK_CONNECT4:
-		return bpf_program__fd(b->skel->progs.gate_connect4);
+		return bpf_prog_fd(b, b->skel->progs.gate_connect4);
 	case HOOK_CONNECT6:
-		return bpf_program__fd(b->skel->progs.gate_connect6);
+		return bpf_prog_fd(b, b->skel->progs.gate_connect6);
 	case HOOK_SENDMSG4:
-		return bpf_program__fd(b->skel->progs.gate_sendmsg4);
+		return bpf_prog_fd(b, b->skel->progs.gate_sendmsg4);
 	case HOOK_SENDMSG6:
-		return bpf_program__fd(b->skel->progs.gate_sendmsg6);
+		return bpf_prog_fd(b, b->skel->progs.gate_sendmsg6);
 	case HOOK_LSM_CONNECT:
-		return bpf_program__fd(b->skel->progs.lsm_connect);
+		return bpf_prog_fd(b, b->skel->progs.lsm_connect);
 	case HOOK_LSM_SENDMSG:
-		return bpf_program__fd(b->skel->progs.lsm_sendmsg);
+		return bpf_prog_fd(b, b->skel->progs.lsm_sendmsg);
 	case HOOK_EGRESS:
-		return bpf_program__fd(b->skel->progs.gate_egress);
+		return bpf_prog_fd(b, b->skel->progs.gate_egress);
 	case HOOK_SETSOCKOPT:
-		return bpf_program__fd(b->skel->progs.gate_setsockopt);
+		return bpf_prog_fd(b, b->skel->progs.gate_setsockopt);
 	default:
 		return -EINVAL;
 	}

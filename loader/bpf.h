@@ -4,8 +4,8 @@
  * that sees the skeleton is bpf.c.
  *
  * Lifetimes: maps (<pin>/map) and links (<pin>/gate, see gates.h) outlive the daemon, so that
- * enforcement stays; the programs live as long as a link holds them, and are replaced by the next
- * daemon's. <pin>/prog has them by name for bpftool.
+ * enforcement stays; so do the programs (<pin>/load), which the next daemon uses when it would load
+ * the same, and otherwise replaces by its own. <pin>/prog has them by name for bpftool.
  */
 #ifndef SAGATE_BPF_H
 #define SAGATE_BPF_H
@@ -26,9 +26,9 @@ struct bpf_sizes {
 };
 
 /*
- * Loads the programs and creates or adopts the maps pinned below `pin` (a folder on a BPF file
- * system, which is mounted when /sys/fs/bpf is not). -EPROTO: what is pinned there has another ABI;
- * it is left as it is.
+ * Loads the programs, or takes over those of an earlier daemon, and creates or adopts the maps
+ * pinned below `pin` (a folder on a BPF file system, which is mounted when /sys/fs/bpf is not).
+ * -EPROTO: what is pinned there has another ABI; it is left as it is.
  *
  * `sizes` (NULL: the defaults of abi.h) are those of new maps. A pinned map of another size is
  * replaced by a new one with the same entries, which our programs use; attached ones keep the old
@@ -36,6 +36,15 @@ struct bpf_sizes {
  * keeps its size, with a warning in the log: bpf_sizes() tells.
  */
 int bpf_open(const char *pin, const struct bpf_sizes *sizes, struct bpf **out, struct error *e);
+/* The programs are an earlier daemon's: nothing was loaded. */
+bool bpf_adopted(const struct bpf *b);
+/* The name of the folder in <pin>/load that they are pinned in; owned by *b. */
+const char *bpf_load(const struct bpf *b);
+/*
+ * Links have been moved to our programs: what earlier daemons have loaded is unpinned. A link that
+ * could not be moved holds its own.
+ */
+void bpf_settled(struct bpf *b);
 /* Those in force. */
 struct bpf_sizes bpf_sizes(const struct bpf *b);
 void bpf_close(struct bpf *b); /* the pins stay */

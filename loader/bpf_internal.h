@@ -8,10 +8,12 @@
 
 #include <stdbool.h>
 
+struct btf;
 struct sagate_bpf;
 struct bpf_object;
+struct bpf_program;
 
-enum { KICK_PROGRAMS = 4, BATCH_MAX = 256 };
+enum { KICK_PROGRAMS = 4, BATCH_MAX = 256, PROGRAMS_MAX = 16 };
 
 /* Entries of one map that wait to be put into it: see bpf_batch.c. */
 struct bpf_batch {
@@ -26,7 +28,12 @@ _Static_assert(sizeof(struct sad_value) <= sizeof(struct spd_value), "the longer
 struct bpf {
 	struct sagate_bpf *skel;
 	char pin[256];
-	bool fresh;			   /* nothing was pinned there before */
+	bool fresh;    /* nothing was pinned there before */
+	char load[17]; /* see bpf_adopt.c */
+	bool adopted;  /* the programs are an earlier daemon's: */
+	const struct bpf_program *program[PROGRAMS_MAX];
+	int program_fd[PROGRAMS_MAX];
+	void *bss;			   /* theirs, mapped */
 	int lock;			   /* on the pin folder: one daemon at a time */
 	struct space_state *state;	   /* the mapped array */
 	struct shadow *shadow[SPACES_MAX]; /* of a space that was not committed yet */
@@ -68,15 +75,35 @@ struct kick_choice {
 int bpf_pins_open(const char *pin, bool *fresh, int *lock, struct error *e);
 /* All of it, but never gates that are attached. */
 void bpf_pins_remove(const char *pin);
+/* That folder below it, and the pins in it. */
+void bpf_pins_drop(const char *pin, const char *folder);
 
-/* bpf_kick.c. Asks the running kernel. */
-void bpf_kick_choose(struct kick_choice *choice);
+/*
+ * bpf_adopt.c. Names what would be loaded, when all that is set before a load is: the object's
+ * bytes are `elf`.
+ */
+void bpf_load_name(struct bpf *b, struct bpf_object *obj, const void *elf, size_t len);
+/*
+ * Takes over the programs and maps of an earlier daemon, when they are what would be loaded. 1:
+ * done. 0: they are not, and nothing is changed. -errno.
+ */
+int bpf_adopt(struct bpf *b, struct bpf_object *obj, struct error *e);
+void bpf_adopted_close(struct bpf *b);
+/* Pins what was loaded, for the next daemon. */
+int bpf_load_pin(const struct bpf *b, struct bpf_object *obj, struct error *e);
+/* Removes what loads have pinned, but that of the name `keep`. */
+void bpf_loads_drop(const char *pin, const char *keep);
+/* Of a program, loaded or adopted; owned by *b. -errno: not for this kernel. */
+int bpf_prog_fd(const struct bpf *b, const struct bpf_program *prog);
+
+/* bpf_kick.c. Asks the running kernel, whose types are `btf` (NULL: it does not tell). */
+void bpf_kick_choose(const struct btf *btf, struct kick_choice *choice);
 /* The programs that are not for that way are not loaded. */
 void bpf_kick_prepare(const struct kick_choice *choice, struct bpf_object *obj);
 void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready);
 
 /* bpf_lsm.c. Asks the running kernel; the programs that it would not run are not loaded. */
-void bpf_lsm_prepare(struct bpf *b, struct bpf_object *obj);
+void bpf_lsm_prepare(struct bpf *b, const struct btf *btf, struct bpf_object *obj);
 
 /*
  * bpf_batch.c. Entries of a space that no flow is of go to the maps in batches, those of maps that

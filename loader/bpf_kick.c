@@ -52,10 +52,8 @@ static bool knows_thread_ids(void)
 	return !stat("/proc/self/ns/pid", &st) && st.st_ino == 0xeffffffcU;
 }
 
-void bpf_kick_choose(struct kick_choice *choice)
+void bpf_kick_choose(const struct btf *btf, struct kick_choice *choice)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-
 	*choice = (struct kick_choice){.way = KICK_NONE};
 #ifdef __x86_64__ /* the numbers of system calls in bpf/hold.bpf.h */
 	if (!btf)
@@ -78,7 +76,6 @@ void bpf_kick_choose(struct kick_choice *choice)
 		BPF_TRACE_RAW_TP,
 		btf__find_by_name_kind(btf, "btf_trace_signal_generate", BTF_KIND_TYPEDEF));
 #endif
-	btf__free(btf);
 }
 
 void bpf_kick_prepare(const struct kick_choice *choice, struct bpf_object *obj)
@@ -90,27 +87,56 @@ void bpf_kick_prepare(const struct kick_choice *choice, struct bpf_object *obj)
 				  choice->sees_signals);
 }
 
+static void link_path(const struct bpf *b, int i, const char *end, char *path, size_t size)
+{
+	snprintf(path, size, "%s/kick/%s%s", b->pin, programs[i], end);
+}
+
+static __u32 program_id(int fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+/* Whether what is pinned is a link of our program, from a daemon whose programs we adopted. */
+static bool stands(const struct bpf *b, int i)
+{
+	_cleanup_close_ int fd = -1;
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char path[320];
+
+	link_path(b, i, "", path, sizeof(path));
+	fd = bpf_obj_get(path);
+	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+	       info.type == BPF_LINK_TYPE_TRACING && info.prog_id == program_id(b->kick_program[i]);
+}
+
 void bpf_kick_open(struct bpf *b, struct bpf_object *obj, volatile __u8 *ready)
 {
 	for (int i = 0; i < KICK_PROGRAMS; i++)
 		b->kick_program[i] =
-			bpf_program__fd(bpf_object__find_program_by_name(obj, programs[i]));
+			bpf_prog_fd(b, bpf_object__find_program_by_name(obj, programs[i]));
 	b->kick_ready = ready;
-	b->signals_program = bpf_program__fd(bpf_object__find_program_by_name(obj, SEES_SIGNALS));
-}
-
-static void link_path(const struct bpf *b, int i, const char *end, char *path, size_t size)
-{
-	snprintf(path, size, "%s/kick/%s%s", b->pin, programs[i], end);
+	b->signals_program = bpf_prog_fd(b, bpf_object__find_program_by_name(obj, SEES_SIGNALS));
+	/* programs that were adopted may have had it */
+	for (int i = 0; i < KICK_PROGRAMS; i++)
+		if (*ready && !stands(b, i))
+			*ready = 0;
 }
 
 /* The link outlives us, as the programs that rely on it do; it takes the place of an earlier one.
  */
 static int attach(const struct bpf *b, int i)
 {
-	_cleanup_close_ int fd = bpf_raw_tracepoint_open(NULL, b->kick_program[i]);
+	_cleanup_close_ int fd = -1;
 	char new[320], path[320];
 
+	if (stands(b, i)) /* the kernel does not attach a program twice */
+		return 0;
+	fd = bpf_raw_tracepoint_open(NULL, b->kick_program[i]);
 	link_path(b, i, "_new", new, sizeof(new));
 	link_path(b, i, "", path, sizeof(path));
 	if (fd < 0)
@@ -131,13 +157,9 @@ static int attach_all(struct bpf *b, struct error *e)
 		return error_set(e, -errno, "pin", "%s: cannot be made: %s", folder,
 				 strerror(errno));
 	for (int i = 0; i < KICK_PROGRAMS && !err; i++) {
-		if (b->kick_attached & 1U << i) /* the kernel takes none twice */
-			continue;
 		err = attach(b, i);
 		if (err)
 			error_set(e, err, "attach", "%s: %s", programs[i], strerror(-err));
-		else
-			b->kick_attached |= 1U << i;
 	}
 	*b->kick_ready = !err;
 	return err;
@@ -151,7 +173,6 @@ static void detach_all(struct bpf *b)
 		link_path(b, i, "", path, sizeof(path));
 		unlink(path);
 	}
-	b->kick_attached = 0;
 }
 
 int bpf_kick_wanted(struct bpf *b, bool wanted, struct error *e)

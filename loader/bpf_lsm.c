@@ -57,7 +57,7 @@ static bool runs_bpf(void)
 	return lists_bpf(list);
 }
 
-static int try_load(void)
+static int try_load(const struct btf *btf)
 {
 	static const struct bpf_insn passes[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
@@ -65,7 +65,7 @@ static int try_load(void)
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_LSM_CGROUP);
 	_cleanup_close_ int fd = -1;
-	int id = libbpf_find_vmlinux_btf_id("socket_sendmsg", BPF_LSM_CGROUP);
+	int id = btf ? btf__find_by_name_kind(btf, "bpf_lsm_socket_sendmsg", BTF_KIND_FUNC) : 0;
 
 	if (id <= 0)
 		return -ENOENT;
@@ -75,9 +75,9 @@ static int try_load(void)
 	return fd < 0 ? fd : 0;
 }
 
-void bpf_lsm_prepare(struct bpf *b, struct bpf_object *obj)
+void bpf_lsm_prepare(struct bpf *b, const struct btf *btf, struct bpf_object *obj)
 {
-	int err = try_load();
+	int err = try_load(btf);
 
 	if (err)
 		snprintf(b->lsm_missing, sizeof(b->lsm_missing),

@@ -53,7 +53,7 @@ static bool would_be_on_bpffs(const char *pin)
 static int open_folders(const char *pin, struct error *e)
 {
 	static const char root[] = "/sys/fs/bpf";
-	static const char *const parts[] = {"", "/map", "/prog", "/gate"};
+	static const char *const parts[] = {"", "/map", "/prog", "/load", "/gate"};
 	char path[256];
 	int err;
 
@@ -130,7 +130,7 @@ static int check_abi(const char *pin, struct error *e)
 	return 0;
 }
 
-static void empty_folder(const char *pin, const char *name)
+void bpf_pins_drop(const char *pin, const char *name)
 {
 	struct dirent *entry;
 	char path[640];
@@ -155,9 +155,11 @@ void bpf_pins_remove(const char *pin)
 	snprintf(path, sizeof(path), "%s/gate", pin);
 	if (rmdir(path))
 		return;
-	empty_folder(pin, "map");
-	empty_folder(pin, "prog");
-	empty_folder(pin, "kick");
+	bpf_loads_drop(pin, "");
+	bpf_pins_drop(pin, "load");
+	bpf_pins_drop(pin, "map");
+	bpf_pins_drop(pin, "prog");
+	bpf_pins_drop(pin, "kick");
 	snprintf(path, sizeof(path), "%s/abi", pin);
 	unlink(path);
 	rmdir(pin);

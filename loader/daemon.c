@@ -462,6 +462,7 @@ static int start(struct daemon *d, struct error *e)
 	if (err < 0)
 		return err;
 	attach_gates(d);
+	bpf_settled(d->bpf);
 	daemon_containers_check(d); /* before spaces that nobody has are pruned from the maps */
 	return open_ring(d, e);
 }

@@ -146,6 +146,14 @@ static void check_lsm(json_t *list, const struct bpf *b)
 				 "elsewhere are judged, too");
 }
 
+static void check_programs(json_t *list, const struct bpf *b)
+{
+	daemon_check_add(list, "programs", "ok", NULL, "%s/load/%s: %s", bpf_pin_path(b),
+			 bpf_load(b),
+			 bpf_adopted(b) ? "programs of an earlier daemon: nothing was loaded"
+					: "programs that this daemon has loaded");
+}
+
 /* Only where some gate holds. */
 static void check_hold(json_t *list, struct daemon *d)
 {
@@ -183,6 +191,7 @@ json_t *daemon_checks(struct daemon *d)
 
 	LL_FOREACH(d->spaces, s)
 		check_space(list, s, d->config->trigger == TRIGGER_ACQUIRE);
+	check_programs(list, d->bpf);
 	check_lsm(list, d->bpf);
 	check_hold(list, d);
 	LL_FOREACH(gates_first(d->gates), gate) {

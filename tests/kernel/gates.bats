@@ -214,6 +214,121 @@ reloaded() { [ "$(grep -c "configuration" "$SGK_DIR/log")" -gt "$1" ]; }
 	rmdir "$SGK_CGROUP2$c"
 }
 
+# loaded: the programs that the daemon has, and each link of the gate with its program
+loaded() {
+	local file
+	for file in "$SGK_PIN"/prog/*; do
+		bpftool -j prog show pinned "$file" | jq -c '[.name, .id]'
+	done
+	for file in "$SGK_PIN"/gate/gated/*; do
+		bpftool -j link show pinned "$file" | jq -c '[.id, .prog_id]'
+	done
+}
+link_ids() { loaded | sed -n 's/^\[\([0-9]*\),.*/\1/p'; }
+programs_are() { # "nothing was loaded" or "this daemon has loaded"
+	[ "$(find "$SGK_PIN/load" -mindepth 1 -maxdepth 1 | wc -l)" = 1 ] &&
+	sagate doctor --json | jq -e --arg words "$1" \
+		'.checks | any(.check == "programs" and .status == "ok" and (.message | endswith($words)))'
+}
+# The daemon that runs is killed, another one started: ready after TOOK ms.
+next_daemon() {
+	local begun
+	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_wait 5 sgk_gone "$(cat "$SGK_DIR/daemon.pid")"
+	begun=$(date +%s%3N)
+	sgk_daemon_start
+	TOOK=$(($(date +%s%3N) - begun))
+}
+verdicts_stand() {
+	expect EACCES tcp 192.0.2.4 80 && expect EAGAIN tcp 192.0.2.3 80 && expect ok udp 192.0.2.2 80
+}
+# asks_on FILE: what is blocked is tried on and on until FILE.enough is there.
+asks_on() {
+	# shellcheck disable=SC2016 # expanded inside
+	sgk_spawn "$1" bash -c 'while [ ! -e "$1.enough" ]; do "${@:2}"; done' asks "$1" \
+		sh -c 'echo $$ >"$1/cgroup.procs"; exec nsenter --net="/run/netns/$2" -- "$3" udp 192.0.2.4 9' \
+		asks "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "$SGK_WAYS" >"$1.pid"
+}
+all_were_refused() {
+	local n
+	n=$(wc -l <"$1")
+	sgk_wait 10 longer_than "$1" $((n + 2))
+	touch "$1.enough"
+	sgk_wait 10 sgk_gone "$(cat "$1.pid")"
+	[ "$(cut -d ' ' -f 1 "$1" | sort -u)" = EACCES ]
+}
+longer_than() { [ "$(wc -l <"$1")" -gt "$2" ]; }
+
+@test "a restart loads no program: links and programs are the same, and every verdict stands" {
+	local before again
+	next_daemon
+	before=$(loaded)
+	asks_on "$SGK_DIR/asked"
+	next_daemon
+	again=$TOOK
+	[ "$(loaded)" = "$before" ]
+	programs_are "nothing was loaded"
+	verdicts_stand
+	all_were_refused "$SGK_DIR/asked"
+	# with nothing to adopt
+	rm -r "$SGK_PIN/load"
+	next_daemon
+	[ "$(loaded | grep -c .)" = "$(grep -c . <<<"$before")" ]
+	[ "$(loaded)" != "$before" ]
+	programs_are "this daemon has loaded"
+	verdicts_stand
+	echo "# ready after $TOOK ms when all is loaded, $again ms when it is adopted" >&3
+}
+
+@test "another build loads its own, moves the links, and unpins what was there; and back again" {
+	local before links
+	# one function of the BPF object has another name
+	sed 's/packet_extensions/packet_extension5/g' "$SAGATE" >"$SGK_DIR/other"
+	chmod +x "$SGK_DIR/other"
+	run -1 cmp -s "$SAGATE" "$SGK_DIR/other"
+	before=$(find "$SGK_PIN/load" -mindepth 1)
+	links=$(link_ids)
+	asks_on "$SGK_DIR/asked-other"
+	SAGATE=$SGK_DIR/other next_daemon
+	programs_are "this daemon has loaded"
+	[ "$(link_ids)" = "$links" ]
+	run ! grep -qxF "$before" <(find "$SGK_PIN/load" -mindepth 1)
+	verdicts_stand
+	SAGATE=$SGK_DIR/other next_daemon
+	programs_are "nothing was loaded"
+	next_daemon
+	programs_are "this daemon has loaded"
+	[ "$(link_ids)" = "$links" ]
+	[ "$(find "$SGK_PIN/load" -mindepth 1)" = "$before" ]
+	verdicts_stand
+	all_were_refused "$SGK_DIR/asked-other"
+}
+
+@test "what is pinned and is not all that was loaded is not used: a pin less, another program, another map" {
+	local load
+	load=$(echo "$SGK_PIN"/load/*)
+	rm "$load/gate_sendmsg6"
+	next_daemon
+	programs_are "this daemon has loaded"
+	grep -q "gate_sendmsg6 is not what was loaded: the programs are loaded anew" "$SGK_DIR/log"
+	verdicts_stand
+	# a program that is attached, under the name of another
+	rm "$load/gate_connect4"
+	bpftool prog pin pinned "$load/gate_sendmsg4" "$load/gate_connect4"
+	next_daemon
+	programs_are "this daemon has loaded"
+	grep -q "gate_connect4 is not what was loaded" "$SGK_DIR/log"
+	verdicts_stand
+	# programs that go on reading a map which is not the one that is pinned
+	rm "$SGK_PIN/map/failed"
+	next_daemon
+	programs_are "this daemon has loaded"
+	verdicts_stand
+	next_daemon
+	programs_are "nothing was loaded"
+	verdicts_stand
+}
+
 # each_refused N: the gates fd0 … fdN refuse, each for itself.
 each_refused() {
 	local i

@@ -5,7 +5,8 @@
 # kills.bats: daemon and keeper are killed at a system call drawn by chance and in
 # every order, while twenty threads' calls are put to sleep, wait and are let go.
 # Whoever comes after, the keeper, `daemon --wake` or the next daemon, wakes all
-# of them, and leaves no room.
+# of them, and leaves no room. And a daemon that loads its programs is killed on
+# the way: the gates decide, and the next one has whole ones.
 #
 #   SAGATE_SEED=7 SAGATE_KILLS=500 bats tests/kernel/kills.bats
 
@@ -47,7 +48,7 @@ holds_calls() { [ "$(sagate status --json | jq .holds.parked)" -ge 20 ]; }
 # draw N: 1 to N, by the seed.
 draw() { DREW=$(((RANDOM << 15 | RANDOM) % $1 + 1)); }
 
-# killat FILE PID N SIGNAL: in the background; returns when it is at it.
+# killat FILE PID N SIGNAL [CALL]: in the background; returns when it is at it.
 killat() {
 	: >"$SGK_DIR/$1"
 	sgk_spawn "$SGK_DIR/$1" "$SGK_DIR/killat" "${@:2}" >"$SGK_DIR/$1.pid"
@@ -157,4 +158,59 @@ nothing_kept() {
 	for map in holds hold_pids hold_kicks; do
 		[ "$(bpftool -j map dump pinned "$SGK_PIN/map/$map" | jq length)" = 0 ] || return 1
 	done
+}
+
+# start_killed N BINARY: that daemon is killed at its N-th step into or out of bpf().
+start_killed() {
+	# it waits for its tracer, which sets it going
+	# shellcheck disable=SC2016 # expanded inside
+	sgk_spawn "$SGK_DIR/log" bash -c 'kill -STOP $$; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
+		bash "/run/netns/$SGK_A" "$2" "$SGK_CONF" >"$SGK_DIR/daemon.pid"
+	sgk_wait 5 stopped "$(daemon)"
+	killat at "$(daemon)" "$1" 9 321
+	struck at
+	sgk_wait 10 sgk_gone "$(daemon)"
+}
+# The links' programs are all of the one load that is pinned.
+one_load() {
+	local file ids
+	[ "$(find "$SGK_PIN/load" -mindepth 1 -maxdepth 1 | wc -l)" = 1 ] || return 1
+	ids=$(for file in "$SGK_PIN"/load/*/*; do
+		bpftool -j prog show pinned "$file" 2>/dev/null | jq .id
+	done)
+	for file in "$SGK_PIN"/gate/gated/*; do
+		grep -qx "$(bpftool -j link show pinned "$file" | jq .prog_id)" <<<"$ids" || return 1
+	done
+}
+
+@test "a daemon that is killed while it loads, pins or moves links leaves gates that decide, and the next one whole programs" {
+	local i binary whole=0
+	SEED=${SAGATE_SEED:-$((EPOCHSECONDS % 100000))}
+	RANDOM=$SEED
+	echo "# seed $SEED" >&3
+	spd add dst 192.0.2.4/32 action block
+	in_force "deny policy-block" udp 192.0.2.4:80
+	sed 's/packet_extensions/packet_extension5/g' "$SAGATE" >"$SGK_DIR/other"
+	chmod +x "$SGK_DIR/other"
+	sgk_stop "$SGK_DIR/daemon.pid" KILL
+	for ((i = 0; i < ${SAGATE_KILLS:-6}; i++)); do
+		binary=$SGK_DIR/other
+		((i % 2)) || binary=$SAGATE
+		draw 300
+		what="start $i of $binary killed at $DREW"
+		start_killed "$DREW" "$binary"
+		expect EACCES udp 192.0.2.4 80
+		expect ok udp 192.0.2.2 80
+		((i % 3 == 2)) || continue
+		what="$what, then the next daemon"
+		SAGATE=$binary sgk_daemon_start
+		one_load
+		expect EACCES udp 192.0.2.4 80
+		sgk_stop "$SGK_DIR/daemon.pid" KILL
+		whole=$((whole + 1))
+	done
+	echo "# $i starts killed, $whole whole ones after them" >&3
+	what=end
+	sgk_daemon_start
+	one_load
 }

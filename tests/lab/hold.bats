@@ -74,6 +74,25 @@ held_through() {
 	held_through 192.0.2.2 1
 }
 
+# The gate's links, and those of the kick where it needs any, each with its program.
+links() {
+	find /sys/fs/bpf/sagate/gate/gated /sys/fs/bpf/sagate/kick -type f 2>/dev/null | sort |
+		while read -r file; do bpftool -j link show pinned "$file" | jq -c '[.id, .prog_id]'; done
+}
+
+@test "a daemon that was killed and started again loads nothing, moves no link, and calls are held as before" {
+	local before
+	gate_lab conn=t4
+	before=$(links)
+	gate_daemon_kill
+	gate_daemon_start
+	sagate doctor --json | jq -e '.checks | any(.check == "programs" and (.message | endswith("nothing was loaded")))'
+	[ -n "$before" ]
+	[ "$(links)" = "$before" ]
+	held_through 192.0.2.2
+	lab_wait_until 5 no_rooms
+}
+
 @test "UDP: the first datagram of each sender waits for the SA and arrives; so do connected ones" {
 	local out
 	gate_lab conn=t4
