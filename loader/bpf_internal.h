@@ -53,7 +53,6 @@ struct bpf {
 	volatile __u8 *kick_ready;	 /* theirs: a call may rely on them */
 	volatile __u64 *hold_parked;
 	__u32 kicks_tidied;		   /* the last one seen, 0: from the start */
-	unsigned int kick_attached;	   /* one bit for each of its programs */
 	int signals_program, signals_link; /* -1: none */
 	__u64 kick_unwanted;		   /* since when no gate holds, 0: some do */
 	char lsm_missing[160];		   /* why there are no LSM programs; empty: there are */

@@ -63,6 +63,8 @@ def judge(rows):
         # a heap's pages depend on which thousand came last; entries do not
         slack = 1.02 if "memory" in r["case"] else 1.0
         bar(f"after {r['policies']:,} changes: {r['case']}", slack, r["ratio"], True)
+    for r in pick(rows, bench="restart"):
+        bar("restart: ms until ready", 100, r["value"])
     for r in pick(rows, bench="full"):
         bar(f"full: {r['case']}", 0, abs(r["value"] - r["base"]), True)
     for kernel in sorted({r["kernel"] for r in pick(rows, bench="verifier")}):

@@ -28,6 +28,7 @@ rows() { jq "[.rows[] | select($1)] | length" "$SGK_REPO/build/bench-quick.json"
 	done
 	[ "$(rows '.bench == "snapshot"')" = 3 ]
 	[ "$(rows '.bench == "change"')" = 3 ]
+	[ "$(rows '.bench == "restart"')" = 1 ]
 	[ "$(rows '.bench == "verifier"')" -ge 5 ]
 	[ "$(rows 'has("value") and has("base") and has("ratio") and has("unit") | not')" = 0 ]
 	[ "$(rows '.value < 0')" = 0 ]
