@@ -51,7 +51,7 @@ gate_daemon_start() {
 	[ ! -s "$GATE_DIR/log" ] || mv "$GATE_DIR/log" "$GATE_DIR/log.before"
 	lab_spawn "$GATE_DIR/log" nsenter --net="${GATE_NETNS:-/run/netns/a}" -- \
 		"$SAGATE" daemon -c "$GATE_DIR/sagate.conf" >"$GATE_DIR/pid"
-	lab_wait_until 60 gate_ready || { cat "$GATE_DIR/log" >&2; return 1; }
+	lab_wait_until 120 gate_ready || { cat "$GATE_DIR/log" >&2; return 1; }
 }
 
 gate_daemon_stop() { lab_stop_pidfile "$GATE_DIR/pid" TERM 10; }

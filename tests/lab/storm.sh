@@ -44,7 +44,7 @@ storm_up() {
 		return 1
 	printf '[space "other"]\nnetns=/run/netns/other\n' >"$STORM_DIR/conf"
 	storm_daemon_start
-	lab_wait_until 60 storm_ready || { cat "$STORM_DIR/log" >&2; return 1; }
+	lab_wait_until 120 storm_ready || { cat "$STORM_DIR/log" >&2; return 1; }
 	sagate attach /stormed --name stormed --mode reject >/dev/null
 }
 
