@@ -102,28 +102,68 @@ static int proto_of(const json_t *args, __u8 *proto, struct error *e)
 			 "proto: a protocol's name or number is expected");
 }
 
-static int port_of(const json_t *args, const char *key, __be16 *port, struct error *e)
+/* A number of at most `max`. What is not there, or null, leaves *out as it is. */
+static int number_of(const json_t *args, const char *key, json_int_t max, json_int_t *out,
+		     struct error *e)
 {
-	json_int_t v = json_get_int(args, key, 0);
+	const json_t *v = json_object_get(args, key);
+	json_int_t n = json_get_int(args, key, -1);
 
-	if (v < 0 || v > 65535)
-		return error_set(e, -EINVAL, "bad-request", "%s: 1 … 65535 is expected", key);
-	*port = htons(v);
+	if (!v || json_is_null(v))
+		return 0;
+	if (n < 0 || n > max)
+		return error_set(e, -EINVAL, "bad-request",
+				 "%s: a number from 0 to %" JSON_INTEGER_FORMAT " is expected", key,
+				 max);
+	*out = n;
 	return 0;
+}
+
+static int numbers_of(const json_t *args, struct flow *f, struct error *e)
+{
+	json_int_t netns = (json_int_t)f->netns, mark = 0, ifindex = 0, sport = 0, dport = 0;
+
+	if (number_of(args, "netns", INT64_MAX, &netns, e) ||
+	    number_of(args, "mark", UINT32_MAX, &mark, e) ||
+	    number_of(args, "ifindex", INT32_MAX, &ifindex, e) ||
+	    number_of(args, "sport", UINT16_MAX, &sport, e) ||
+	    number_of(args, "dport", UINT16_MAX, &dport, e))
+		return -EINVAL;
+	f->netns = (__u64)netns;
+	f->mark = (__u32)mark;
+	f->oif = (__u32)ifindex;
+	f->has_oif = ifindex ? KNOWN_BOUND : f->has_oif;
+	f->sport = htons((uint16_t)sport);
+	f->dport = htons((uint16_t)dport);
+	return 0;
+}
+
+static bool is_mapped(const __be32 addr[4])
+{
+	return !addr[0] && !addr[1] && addr[2] == htonl(0xffff);
+}
+
+static bool is_any(const __be32 addr[4])
+{
+	return !addr[0] && !addr[1] && !addr[2] && !addr[3];
 }
 
 static int source_of(const json_t *args, struct flow *f, struct error *e)
 {
-	const char *src = json_get_text(args, "src");
+	const json_t *v = json_object_get(args, "src");
+	const char *src = json_string_value(v);
 	__u8 family;
 	int err;
 
-	if (!src)
+	if (!v || json_is_null(v))
 		return 0;
+	if (!src)
+		return error_set(e, -EINVAL, "bad-request", "src: an address is expected");
 	err = addr_parse(src, &family, f->saddr, e);
 	if (err)
 		return err;
-	if (family != f->family)
+	if (family != f->family || (family == AF_INET6 && is_mapped(f->daddr) &&
+				    !is_mapped(f->saddr) && !is_any(f->saddr)))
 		return error_set(e, -EINVAL, "bad-request",
 				 "%s: the source is of another family than the destination", src);
 	f->has_saddr = KNOWN_BOUND;
@@ -142,37 +182,22 @@ static void set_icmp(struct flow *f)
 int flow_from_json(const json_t *args, __u64 own_netns, struct flow *out, struct error *e)
 {
 	const char *dst = json_get_text(args, "dst");
-	struct flow f = {};
-	json_int_t n;
+	struct flow f = {.netns = own_netns};
 	int err;
 
-	f.netns = json_get_int(args, "netns", own_netns);
 	if (!dst)
 		return error_set(e, -EINVAL, "bad-request", "dst: an address is expected");
 	err = addr_parse(dst, &f.family, f.daddr, e);
 	if (!err)
 		err = proto_of(args, &f.proto, e);
 	if (!err)
-		err = port_of(args, "dport", &f.dport, e);
-	if (!err)
-		err = port_of(args, "sport", &f.sport, e);
+		err = numbers_of(args, &f, e);
 	if (!err)
 		err = source_of(args, &f, e);
 	if (err)
 		return err;
-	n = json_get_int(args, "mark", 0);
-	if (n < 0 || n > UINT32_MAX)
-		return error_set(e, -EINVAL, "bad-request", "mark: 0 … 0xffffffff is expected");
-	f.mark = n;
-	n = json_get_int(args, "ifindex", 0);
-	if (n < 0 || n > INT32_MAX)
-		return error_set(e, -EINVAL, "bad-request",
-				 "ifindex: a device's index is expected");
-	f.oif = n;
-	if (n)
-		f.has_oif = KNOWN_BOUND;
 	/* as the hooks see it: a v4-mapped destination is an IPv4 flow */
-	if (f.family == AF_INET6 && !f.daddr[0] && !f.daddr[1] && f.daddr[2] == htonl(0xffff)) {
+	if (f.family == AF_INET6 && is_mapped(f.daddr)) {
 		f.family = AF_INET;
 		f.daddr[0] = f.daddr[3];
 		f.saddr[0] = f.saddr[3];

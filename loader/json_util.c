@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <stdint.h>
 #include <string.h>
 
 #include "json_util.h"
@@ -8,13 +9,21 @@ const char *json_get_text(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+/* A double beyond the range has no integer: to convert it is undefined. */
+static json_int_t whole(double v)
+{
+	const double end = 0x1p63;
+
+	return v >= end ? INT64_MAX : v < -end ? INT64_MIN : (json_int_t)v;
+}
+
 json_int_t json_get_int(const json_t *o, const char *key, json_int_t fallback)
 {
 	const json_t *v = json_object_get(o, key);
 
 	if (json_is_integer(v))
 		return json_integer_value(v);
-	return json_is_real(v) ? (json_int_t)json_real_value(v) : fallback;
+	return json_is_real(v) ? whole(json_real_value(v)) : fallback;
 }
 
 bool json_get_bool(const json_t *o, const char *key)

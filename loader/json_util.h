@@ -22,7 +22,8 @@ static inline void cleanup_json(json_t **j)
 
 /* Text of `key`, NULL when it is no text. */
 const char *json_get_text(const json_t *o, const char *key);
-/* Number of `key` (reals are cut off), `fallback` when it is no number. */
+/* Number of `key` (reals are cut off, beyond the range they are its end), `fallback` when it is no
+ * number. */
 json_int_t json_get_int(const json_t *o, const char *key, json_int_t fallback);
 /* Truth of `key`: true, or a number that is not zero. */
 bool json_get_bool(const json_t *o, const char *key);
