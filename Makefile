@@ -20,7 +20,7 @@ say        = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # Asked for here so that a goal that builds nothing (help, deps, clean) needs none of it.
 ifneq ($(filter-out help deps clean format distclean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(filter check demo,$(MAKECMDGOALS)),)
-part      := $(if $(filter unit unit-build lint bench bench-build,$(MAKECMDGOALS)),unit,build)
+part      := $(if $(filter unit unit-build fuzz fuzz-build lint bench bench-build,$(MAKECMDGOALS)),unit,build)
 missing   := $(shell tests/deps --check $(part) >/dev/null 2>&1 || echo missing)
 ifneq ($(missing),)
 $(info $(shell tests/deps --check $(part) >&2))
@@ -53,7 +53,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
 
-.PHONY: all help deps man unit unit-build bench bench-build check demo install uninstall format lint clean distclean
+.PHONY: all help deps man unit unit-build fuzz fuzz-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
 all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/storm $(B)/tests/oracle man ## build build/sagate (the default)
@@ -110,6 +110,25 @@ $(B)/tests/unit/%: tests/unit/%.c $$(call needs,tests/unit/%.c) $(SKEL) Makefile
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(SAN) $(filter-out -O2,$(CFLAGS_)) -MT $@ -o $@ $< $(call needs,$<) $(PKG_LIBS) -lcmocka
+
+# The fuzzers: one file a target, linked with the sources it names, for coverage too.
+FUZZ_SECONDS ?= 60
+FUZZ      := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined,float-cast-overflow -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer -fprofile-instr-generate -fcoverage-mapping
+$(B)/tests/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) $(filter-out -O2,$(CFLAGS_)) -Itests/fuzz -c -o $@ $<
+fuzz_objs  = $(patsubst %.c,$(B)/tests/fuzz/obj/%.o,tests/fuzz/$(1).c $(call needs,tests/fuzz/$(1).c))
+$(FUZZ): $(B)/tests/fuzz/%: $$(call fuzz_objs,$$*) Makefile
+	$(call say,LINK,$@)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $(filter %.o,$^) $(PKG_LIBS)
+
+fuzz-build: $(FUZZ)
+
+fuzz: fuzz-build ## hostile input to every parser, FUZZ_SECONDS (60) each, with its coverage
+	@tests/fuzz/run $(FUZZ_SECONDS)
 
 $(B)/tests/probe $(B)/tests/leak $(B)/tests/callers: $(B)/tests/%: tests/lab/%.c Makefile
 	@mkdir -p $(@D)
@@ -189,4 +208,5 @@ lint: ## shellcheck, formatting, the include rules
 clean: ## remove build/
 	rm -rf $(B)
 
--include $(OBJ:.o=.d) $(ORACLE:%.c=$(B)/%.d) $(wildcard $(B)/tests/bench/*.d) $(BPF_OBJ:.o=.d) $(wildcard $(B)/tests/unit/*/*.d)
+-include $(OBJ:.o=.d) $(ORACLE:%.c=$(B)/%.d) $(wildcard $(B)/tests/bench/*.d) $(BPF_OBJ:.o=.d) $(wildcard $(B)/tests/unit/*/*.d) \
+	$(wildcard $(B)/tests/fuzz/obj/*/*.d) $(wildcard $(B)/tests/fuzz/obj/*/*/*.d)

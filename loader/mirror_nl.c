@@ -7,6 +7,7 @@
 #include <netlink/netlink.h>
 
 #include "mirror_nl.h"
+#include "mirror_walk.h"
 #include "netns.h"
 
 /* Dumps come in parts of at most 32 KiB (netlink_recvmsg), events one at a time and shorter. */
@@ -125,27 +126,6 @@ int mirror_nl_ask(struct nl_sock *sock, uint16_t type, uint16_t flags, uint32_t 
 	return n < 0 ? -errno : 0;
 }
 
-static enum mirror_nl_read walk(size_t len, bool (*handle)(void *, const struct nlmsghdr *),
-				void *ctx)
-{
-	const char *at = buffer;
-
-	while (len >= sizeof(struct nlmsghdr)) {
-		const struct nlmsghdr *msg = (const struct nlmsghdr *)at;
-		size_t step;
-
-		if (msg->nlmsg_len < sizeof(*msg) || msg->nlmsg_len > len)
-			return READ_GARBLED;
-		if (!handle(ctx, msg))
-			return READ_STOPPED;
-		step = NLMSG_ALIGN((size_t)msg->nlmsg_len);
-		step = step < len ? step : len;
-		at += step;
-		len -= step;
-	}
-	return len ? READ_GARBLED : READ_MESSAGES;
-}
-
 /* What errno says of a read. */
 static enum mirror_nl_read read_failed(int *err)
 {
@@ -188,7 +168,7 @@ enum mirror_nl_read mirror_nl_read(struct nl_sock *sock,
 	else if (hdr.msg_flags & MSG_TRUNC)
 		r = READ_TRUNCATED;
 	else
-		r = walk((size_t)n, handle, ctx);
+		r = mirror_walk(buffer, (size_t)n, handle, ctx);
 	explicit_bzero(buffer, (size_t)n < sizeof(buffer) ? (size_t)n : sizeof(buffer));
 	return r;
 }

@@ -5,7 +5,7 @@
  */
 /* needs: loader/mirror.c loader/mirror_apply.c loader/mirror_events.c loader/mirror_dump.c */
 /* needs: loader/mirror_snapshot.c loader/mirror_found.c loader/xfrm_fields.c */
-/* needs: loader/mirror_nl.c loader/mirror_store.c loader/xfrm_msg.c */
+/* needs: loader/mirror_nl.c loader/mirror_walk.c loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
 /* needs: loader/netns.c loader/error.c loader/log.c */
