@@ -116,25 +116,89 @@ static uint8_t common(unsigned __int128 a, unsigned __int128 b)
 	return low ? (uint8_t)(64 + __builtin_clzll(low)) : 128;
 }
 
-int cell_set_add_sources(struct cell_set *set, const struct cell_prefix *sources, size_t n)
+/* Where neighbours in their order part, all others do: these are all the forks of their tree. */
+static int add_forks(struct cell_set *set, const struct cell_prefix *sources, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		bool edge[130] = {false};
+	int r = 0;
 
-		for (size_t j = 0; j < n; j++) {
-			uint8_t shorter =
-				sources[i].len < sources[j].len ? sources[i].len : sources[j].len;
+	for (size_t i = 1; i < n && !r; i++) {
+		uint8_t len = common(sources[i - 1].addr, sources[i].addr);
 
-			if (i == j)
-				continue;
-			edge[common(sources[i].addr, sources[j].addr) + 1] = true;
-			edge[shorter + 1] = true;
-		}
-		for (uint8_t len = 1; len <= 128; len++)
-			if (edge[len] && cell_set_add(set, sources[i].addr, len))
-				return -ENOMEM;
+		if (len == 128)
+			continue;
+		r = cell_set_add(set, sources[i - 1].addr, (uint8_t)(len + 1));
+		if (!r)
+			r = cell_set_add(set, sources[i].addr, (uint8_t)(len + 1));
 	}
-	return 0;
+	return r;
+}
+
+/* Behind the shorter of its own length and any other's. `with`: how many have each length. */
+static int add_lengths(struct cell_set *set, const struct cell_prefix *source,
+		       const size_t with[129])
+{
+	size_t longer = 0;
+	int r = 0;
+
+	for (uint8_t len = 0; len < source->len && !r; len++)
+		if (with[len])
+			r = cell_set_add(set, source->addr, (uint8_t)(len + 1));
+	for (unsigned int len = source->len; len <= 128; len++)
+		longer += with[len];
+	if (!r && longer > 1 && source->len < 128)
+		r = cell_set_add(set, source->addr, (uint8_t)(source->len + 1));
+	return r;
+}
+
+int cell_set_add_sources(struct cell_set *set, struct cell_prefix *sources, size_t n, size_t max)
+{
+	const size_t before = set->n;
+	size_t with[129] = {0};
+	int r;
+
+	if (n < 2)
+		return 0;
+	if (n > max)
+		return -E2BIG;
+	qsort(sources, n, sizeof(*sources), compare);
+	for (size_t i = 0; i < n; i++)
+		with[sources[i].len]++;
+	r = add_forks(set, sources, n);
+	for (size_t i = 0; i < n && !r; i++) {
+		r = add_lengths(set, &sources[i], with);
+		if (!r && set->n - before > max)
+			r = -E2BIG;
+	}
+	return r;
+}
+
+void cell_set_outermost(struct cell_set *set)
+{
+	size_t n = 0;
+
+	if (!set->n)
+		return;
+	qsort(set->v, set->n, sizeof(*set->v), compare);
+	for (size_t i = 0; i < set->n; i++)
+		if (!n || !cell_contains(&set->v[n - 1], set->v[i].addr))
+			set->v[n++] = set->v[i];
+	set->n = n;
+}
+
+bool cell_set_covers(const struct cell_set *set, const struct cell_prefix *prefix)
+{
+	size_t low = 0, high = set->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (set->v[middle].addr <= prefix->addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low && set->v[low - 1].len <= prefix->len &&
+	       cell_contains(&set->v[low - 1], prefix->addr);
 }
 
 unsigned __int128 cell_addr(uint8_t family, const __be32 addr[4])

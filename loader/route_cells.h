@@ -50,9 +50,16 @@ int cells_build(struct cell_set *set, size_t max, struct cell **cells, size_t *n
  * IPv6 chooses among several source addresses by the longest match with the destination
  * (RFC 6724 rule 8; ipv6_get_saddr_eval(): the common length, at most the address's own prefix
  * length). Adds the prefixes on whose edges the order of any two of the n addresses changes: behind
- * the bit in which they part, and behind the shorter one's prefix length. 0 or -ENOMEM.
+ * the bit in which they part, and behind the shorter one's prefix length. Sorts the sources.
+ * Whoever may add addresses chooses n: it takes no more than n × 129 steps. 0, -ENOMEM, or -E2BIG
+ * when it would add more than max; then some are added.
  */
-int cell_set_add_sources(struct cell_set *set, const struct cell_prefix *sources, size_t n);
+int cell_set_add_sources(struct cell_set *set, struct cell_prefix *sources, size_t n, size_t max);
+
+/* Sorts the set, and drops what another prefix of it contains. */
+void cell_set_outermost(struct cell_set *set);
+/* Does one of these contain the prefix? The set is as cell_set_outermost() left it. */
+bool cell_set_covers(const struct cell_set *set, const struct cell_prefix *prefix);
 
 bool cell_contains(const struct cell_prefix *prefix, unsigned __int128 addr);
 /* Between abi.h's form and ours; family AF_INET or AF_INET6. */

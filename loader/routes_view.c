@@ -13,6 +13,8 @@
 
 #include "routes_view.h"
 
+#define SOURCE_EDGES_MAX 131072 /* with doubles; so many cells are too many anyway */
+
 #define TOP16(n) ((unsigned __int128)(n) << 112)
 
 /* Prefixes that the kernel's own code compares a destination with. */
@@ -388,6 +390,15 @@ static int compare_addrs(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
+/* So many that their order cannot be told: no source is known. */
+static int add_sources(struct routes_view *view)
+{
+	int r = cell_set_add_sources(&view->set[1], view->sources.v, view->sources.n,
+				     SOURCE_EDGES_MAX);
+
+	return r == -E2BIG ? cell_set_add(&view->uncertain[1], 0, 0) : r;
+}
+
 int routes_view_finish(struct routes_view *view)
 {
 	int r = add_built_in(&view->set[0], built_in4, sizeof(built_in4) / sizeof(*built_in4));
@@ -395,10 +406,12 @@ int routes_view_finish(struct routes_view *view)
 	if (!r)
 		r = add_built_in(&view->set[1], built_in6, sizeof(built_in6) / sizeof(*built_in6));
 	if (!r)
-		r = cell_set_add_sources(&view->set[1], view->sources.v, view->sources.n);
+		r = add_sources(view);
 	if (view->locals.n)
 		qsort(view->locals.v, view->locals.n, sizeof(*view->locals.v), compare_addrs);
 	for (int six = 0; six < 2; six++) {
+		cell_set_outermost(&view->uncertain[six]);
+		cell_set_outermost(&view->uncertain_bound[six]);
 		if (view->hop_count[six])
 			qsort(view->hops[six], view->hop_count[six], sizeof(struct route_hop),
 			      compare_hops);
@@ -453,14 +466,6 @@ bool routes_view_local(const struct routes_view *view, unsigned __int128 addr)
 	       bsearch(&key, view->locals.v, view->locals.n, sizeof(key), compare_addrs);
 }
 
-static bool below(const struct cell_set *set, const struct cell_prefix *prefix)
-{
-	for (size_t i = 0; i < set->n; i++)
-		if (prefix->len >= set->v[i].len && cell_contains(&set->v[i], prefix->addr))
-			return true;
-	return false;
-}
-
 bool routes_view_unknowable(const struct routes_view *view, bool six, bool bound,
 			    const struct cell_prefix *prefix)
 {
@@ -470,8 +475,8 @@ bool routes_view_unknowable(const struct routes_view *view, bool six, bool bound
 	for (size_t i = 0; i < n; i++)
 		if (prefix->len >= fixed[i].len && cell_contains(&fixed[i], prefix->addr))
 			return true;
-	return below(&view->uncertain[six], prefix) ||
-	       (bound && below(&view->uncertain_bound[six], prefix));
+	return cell_set_covers(&view->uncertain[six], prefix) ||
+	       (bound && cell_set_covers(&view->uncertain_bound[six], prefix));
 }
 
 void routes_view_clear(struct routes_view *view)

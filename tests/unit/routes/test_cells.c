@@ -124,7 +124,7 @@ static void sources_keep_their_order_inside_a_cell(void **state)
 		for (int i = 0; i < 4; i++)
 			source[i] = (struct cell_prefix){TOP(rnd(256)), (uint8_t)(1 + rnd(8))};
 		source[3].len = 128;
-		assert_int_equal(cell_set_add_sources(&set, source, 4), 0);
+		assert_int_equal(cell_set_add_sources(&set, source, 4, 300), 0);
 		assert_int_equal(cells_build(&set, 300, &cells, &n), 0);
 		for (unsigned int a = 0; a < 256; a++) {
 			const struct cell *c = &cells[longest(cells, n, TOP(a) + 1)];
@@ -137,6 +137,61 @@ static void sources_keep_their_order_inside_a_cell(void **state)
 							      match(c->probe, &source[j])));
 		}
 		free(cells);
+		cell_set_clear(&set);
+	}
+}
+
+/*
+ * Whoever may add addresses to a namespace chooses how many, and all gates wait for the daemon: a
+ * step for each two of these would not end in this test's time.
+ */
+static void many_sources_are_taken_and_too_many_are_refused(void **state)
+{
+	enum { MANY = 400000 };
+	struct cell_prefix *source = calloc(MANY, sizeof(*source));
+	struct cell_set set = {0};
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		source[i].addr = TOP(0x20) | ((unsigned __int128)rnd(1U << 31) << 64);
+		source[i].len = 64;
+	}
+	assert_int_equal(cell_set_add_sources(&set, source, MANY, 4 * MANY), 0);
+	assert_in_range(set.n, MANY, 3 * MANY);
+	cell_set_clear(&set);
+	for (int i = 0; i < MANY; i++)
+		source[i].len = (uint8_t)(i % 128);
+	assert_int_equal(cell_set_add_sources(&set, source, MANY, 4 * MANY), -E2BIG);
+	assert_in_range(set.n, 0, 5 * MANY);
+	cell_set_clear(&set);
+	assert_int_equal(cell_set_add_sources(&set, source, MANY, MANY - 1), -E2BIG);
+	cell_set_clear(&set);
+	free(source);
+}
+
+/* As a look at each of them says. */
+static void a_prefix_is_covered_by_the_outermost(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		struct cell_prefix all[12], p;
+		struct cell_set set = {0};
+		size_t n = rnd(13);
+
+		for (size_t i = 0; i < n; i++) {
+			assert_int_equal(cell_set_add(&set, TOP(rnd(256)), (uint8_t)rnd(9)), 0);
+			all[i] = set.v[i];
+		}
+		cell_set_outermost(&set);
+		for (int i = 0; i < 50; i++) {
+			bool covered = false;
+
+			p = (struct cell_prefix){TOP(rnd(256)), (uint8_t)rnd(9)};
+			p.addr &= ~(~(unsigned __int128)0 >> p.len);
+			for (size_t j = 0; j < n; j++)
+				covered |= all[j].len <= p.len && cell_contains(&all[j], p.addr);
+			assert_int_equal(cell_set_covers(&set, &p), covered);
+		}
 		cell_set_clear(&set);
 	}
 }
@@ -159,6 +214,8 @@ int main(void)
 		cmocka_unit_test(every_cell_has_an_address_of_its_own),
 		cmocka_unit_test(more_cells_than_allowed_are_refused),
 		cmocka_unit_test(sources_keep_their_order_inside_a_cell),
+		cmocka_unit_test(many_sources_are_taken_and_too_many_are_refused),
+		cmocka_unit_test(a_prefix_is_covered_by_the_outermost),
 		cmocka_unit_test(addresses_come_back_as_they_were),
 	};
 
