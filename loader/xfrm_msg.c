@@ -90,6 +90,8 @@ static int templates_set(struct policy_info *p, const struct nlattr *a)
 		struct spd_tmpl *to = &p->tmpl[i];
 
 		memcpy(&t, (const char *)nla_data(a) + (size_t)i * sizeof(t), sizeof(t));
+		if (t.family && !family_known(t.family))
+			return -EBADMSG; /* validate_tmpl refuses it */
 		/* validate_tmpl: a family that is not said is the selector's. */
 		to->family = t.family ? (__u8)t.family : p->sel.family;
 		addr_set(to->saddr, &t.saddr, to->family);
@@ -254,8 +256,9 @@ static int sa_set(const struct xfrm_usersa_info *from, const struct attrs *attrs
 	__u16 sel_family = from->sel.family;
 	__u32 xflags = 0;
 
-	if (!family_known(from->family))
-		return 0; /* verify_newsa_info refuses it */
+	/* verify_newsa_info refuses them: what compares no flow would be for all */
+	if (!family_known(from->family) || (sel_family && !family_known(sel_family)))
+		return 0;
 	/* copy_from_user_state: a selector without a family gets the SA's, unless AF_UNSPEC. */
 	if (!sel_family && !(from->flags & XFRM_STATE_AF_UNSPEC))
 		sel_family = from->family;

@@ -252,6 +252,31 @@ static void other_types_are_nothing_migrate_or_unknown(void **state)
 	}
 }
 
+/* Families are 16 bits in messages and 8 in the maps: what is cut off must not make one of ours. */
+static void families_that_nobody_has_are_refused(void **state)
+{
+	struct xfrm_userpolicy_info info = {.dir = XFRM_POLICY_OUT, .index = 9};
+	struct xfrm_user_tmpl t = {.family = 0x100 + AF_INET};
+	struct xfrm_usersa_info s = sa();
+	struct xfrm_change c;
+	struct made m;
+
+	(void)state;
+	s.sel.family = 0x100; /* cut off: none, which fits any flow */
+	make_sa(&m, XFRM_MSG_NEWSA, &s);
+	assert_int_equal(parse(m.data, m.len, &c), 0);
+	assert_int_equal(c.kind, CHANGE_NONE);
+	s.sel.family = 0;
+	s.family = 0x100 + AF_INET;
+	make_sa(&m, XFRM_MSG_NEWSA, &s);
+	assert_int_equal(parse(m.data, m.len, &c), 0);
+	assert_int_equal(c.kind, CHANGE_NONE);
+	info.sel.family = AF_INET;
+	make(&m, XFRM_MSG_NEWPOLICY, &info, sizeof(info));
+	add(&m, XFRMA_TMPL, &t, sizeof(t));
+	assert_int_equal(parse(m.data, m.len, &c), -EBADMSG);
+}
+
 /* A used-up sequence number: the kernel refuses each packet, so it is no SA to count on. */
 static void an_sa_without_sequence_numbers_is_exhausted(void **state)
 {
@@ -407,6 +432,7 @@ int main(void)
 		cmocka_unit_test(sa_deletions_expiries_and_flushes),
 		cmocka_unit_test(other_types_are_nothing_migrate_or_unknown),
 		cmocka_unit_test(an_sa_without_sequence_numbers_is_exhausted),
+		cmocka_unit_test(families_that_nobody_has_are_refused),
 		cmocka_unit_test(messages_that_contradict_themselves_are_refused),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(mutations_are_read_within_bounds_and_give_sane_values),
