@@ -10,11 +10,14 @@
 /* needs: loader/routes_gateways.c loader/routes_ways.c loader/route_cells.c */
 /* needs: loader/error.c loader/log.c */
 #include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
 #include <sanitizer/asan_interface.h>
 #include <systemd/sd-event.h>
 
 #include "log.h"
-#include "nl.h"
+#include "nl_mutate.h"
 #include "routes.h"
 #include "routes_nl.h"
 #include "sink.h"
@@ -131,6 +134,18 @@ int routes_nl_receive(struct nl_sock *sock, void *buf, size_t size)
 	busy |= len > 0;
 	__asan_poison_memory_region((char *)buf + len, size - len);
 	return (int)len;
+}
+
+static size_t nl_body(uint16_t type)
+{
+	switch (type) {
+	case RTM_NEWLINK:
+		return sizeof(struct ifinfomsg);
+	case RTM_NEWADDR:
+		return sizeof(struct ifaddrmsg);
+	default: /* of rules, labels, neighbours, too */
+		return sizeof(struct rtmsg);
+	}
 }
 
 static void on_updated(void *ctx)

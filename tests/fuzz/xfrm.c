@@ -17,7 +17,7 @@
 
 #include "mirror.h"
 #include "mirror_walk.h"
-#include "nl.h"
+#include "nl_mutate.h"
 #include "sink.h"
 #include "xfrm_rows.h"
 
@@ -118,6 +118,22 @@ enum mirror_nl_read mirror_nl_drop(struct nl_sock *sock, int *err)
 	busy = true;
 	nl_take(&input, buf, sizeof(buf), seq);
 	return READ_MESSAGES;
+}
+
+static size_t nl_body(uint16_t type)
+{
+	static const size_t bodies[] = {
+		[XFRM_MSG_NEWSA] = sizeof(struct xfrm_usersa_info),
+		[XFRM_MSG_UPDSA] = sizeof(struct xfrm_usersa_info),
+		[XFRM_MSG_DELSA] = sizeof(struct xfrm_usersa_id),
+		[XFRM_MSG_EXPIRE] = sizeof(struct xfrm_user_expire),
+		[XFRM_MSG_NEWPOLICY] = sizeof(struct xfrm_userpolicy_info),
+		[XFRM_MSG_UPDPOLICY] = sizeof(struct xfrm_userpolicy_info),
+		[XFRM_MSG_DELPOLICY] = sizeof(struct xfrm_userpolicy_id),
+		[XFRM_MSG_POLEXPIRE] = sizeof(struct xfrm_user_polexpire),
+	};
+
+	return type < sizeof(bodies) / sizeof(bodies[0]) ? bodies[type] : 0;
 }
 
 static void differs(void *ctx, const struct mirror_difference *d)
