@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* tdestroy, twalk_r */
+#endif
+
 #include "ike_list.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +24,7 @@ void ike_list_free(struct ike_list *l)
 	free_conns(l->conns, l->nconns);
 	free(l->children);
 	free(l->slots);
-	free(l->reqids);
+	tdestroy(l->reqids, free);
 	*l = (struct ike_list){};
 }
 
@@ -141,6 +146,25 @@ static int lay_out(struct ike_list *l, const struct ike_build *b)
 	return 0;
 }
 
+struct carrying {
+	struct ike_list *to;
+	const struct ike_list *from;
+};
+
+static void carry_reqid(const void *node, VISIT visit, void *ctx)
+{
+	const struct ike_reqid *r = *(const struct ike_reqid *const *)node;
+	const struct carrying *c = ctx;
+	const struct ike_child *child = &c->from->children[r->child];
+	int64_t at;
+
+	if (visit != postorder && visit != leaf) /* in the order of the reqids */
+		return;
+	at = ike_list_lookup(c->to, str(child->conn), str(child->name));
+	if (at >= 0)
+		ike_list_learn(c->to, at, r->reqid);
+}
+
 /* What was known of reqids and traps, for the children that are still there. */
 static void carry_over(struct ike_list *l, const struct ike_list *old)
 {
@@ -153,13 +177,7 @@ static void carry_over(struct ike_list *l, const struct ike_list *old)
 		l->children[at].installed = c->installed;
 		l->children[at].reqid = c->reqid;
 	}
-	for (size_t i = 0; i < old->nreqids; i++) {
-		const struct ike_child *c = &old->children[old->reqids[i].child];
-		int64_t at = ike_list_lookup(l, str(c->conn), str(c->name));
-
-		if (at >= 0)
-			ike_list_learn(l, at, old->reqids[i].reqid);
-	}
+	twalk_r(old->reqids, carry_reqid, &(struct carrying){.to = l, .from = old});
 }
 
 int ike_list_take(struct ike_list *l, struct ike_build *b)
@@ -183,69 +201,66 @@ int ike_list_take(struct ike_list *l, struct ike_build *b)
 	return 1;
 }
 
-/* Where a reqid is, or would be. */
-static size_t reqid_at(const struct ike_list *l, uint32_t reqid)
+static int compare(const void *a, const void *b)
 {
-	size_t lo = 0, hi = l->nreqids;
+	const struct ike_reqid *x = a, *y = b;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
+	return x->reqid < y->reqid ? -1 : x->reqid > y->reqid;
+}
 
-		if (l->reqids[mid].reqid < reqid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+/* A tree, for the daemon chooses how many there are, and which. */
+static struct ike_reqid *find(const struct ike_list *l, uint32_t reqid)
+{
+	struct ike_reqid key = {.reqid = reqid}, *const * node;
+
+	node = tfind(&key, &l->reqids, compare);
+	return node ? *node : NULL;
 }
 
 int64_t ike_list_by_reqid(const struct ike_list *l, uint32_t reqid)
 {
-	size_t at = reqid_at(l, reqid);
+	const struct ike_reqid *r = reqid ? find(l, reqid) : NULL;
 
-	if (!reqid || at == l->nreqids || l->reqids[at].reqid != reqid)
-		return -1;
-	return l->reqids[at].child;
+	return r ? (int64_t)r->child : -1;
 }
 
-static bool insert(struct ike_list *l, size_t at, struct ike_reqid r)
+/* Without memory its selectors find it. */
+static bool insert(struct ike_list *l, uint32_t reqid, size_t child)
 {
-	size_t size = l->reqids_size ? l->reqids_size * 2 : 64;
-	struct ike_reqid *reqids;
+	struct ike_reqid *r;
 
 	if (l->nreqids == REQIDS_MAX)
 		return false;
-	if (l->nreqids == l->reqids_size) {
-		reqids = reallocarray(l->reqids, size, sizeof(*reqids));
-		if (!reqids)
-			return false; /* then its selectors find it */
-		l->reqids = reqids;
-		l->reqids_size = size;
+	r = malloc(sizeof(*r));
+	if (!r)
+		return false;
+	*r = (struct ike_reqid){.reqid = reqid, .child = child};
+	if (!tsearch(r, &l->reqids, compare)) {
+		free(r);
+		return false;
 	}
-	memmove(&l->reqids[at + 1], &l->reqids[at], (l->nreqids - at) * sizeof(r));
-	l->reqids[at] = r;
 	l->nreqids++;
 	return true;
 }
 
 bool ike_list_learn(struct ike_list *l, size_t child, uint32_t reqid)
 {
-	size_t at = reqid_at(l, reqid);
+	struct ike_reqid *r = find(l, reqid);
 	bool seen = false;
 
 	if (!reqid)
 		return false;
-	if (at == l->nreqids || l->reqids[at].reqid != reqid) {
-		if (!insert(l, at, (struct ike_reqid){reqid, child}))
+	if (!r) {
+		if (!insert(l, reqid, child))
 			return false;
-	} else if (l->reqids[at].child != child) {
-		struct ike_child *loser = &l->children[l->reqids[at].child];
+	} else if (r->child != child) {
+		struct ike_child *loser = &l->children[r->child];
 
 		if (loser->reqid == reqid) {
 			loser->reqid = 0;
 			seen = true;
 		}
-		l->reqids[at].child = child;
+		r->child = child;
 	}
 	if (l->children[child].reqid)
 		return seen;
@@ -255,13 +270,13 @@ bool ike_list_learn(struct ike_list *l, size_t child, uint32_t reqid)
 
 bool ike_list_unlearn(struct ike_list *l, size_t child, uint32_t reqid)
 {
-	size_t at = reqid_at(l, reqid);
+	struct ike_reqid *r = find(l, reqid);
 
-	if (at == l->nreqids || l->reqids[at].reqid != reqid || l->reqids[at].child != child ||
-	    l->children[child].installed)
+	if (!r || r->child != child || l->children[child].installed)
 		return false;
+	tdelete(r, &l->reqids, compare);
+	free(r);
 	l->nreqids--;
-	memmove(&l->reqids[at], &l->reqids[at + 1], (l->nreqids - at) * sizeof(l->reqids[0]));
 	if (l->children[child].reqid != reqid)
 		return false;
 	l->children[child].reqid = 0;
@@ -270,6 +285,8 @@ bool ike_list_unlearn(struct ike_list *l, size_t child, uint32_t reqid)
 
 void ike_list_forget(struct ike_list *l)
 {
+	tdestroy(l->reqids, free);
+	l->reqids = NULL;
 	l->nreqids = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		l->children[i].reqid = 0;

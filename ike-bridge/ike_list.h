@@ -19,10 +19,10 @@ struct ike_list {
 	size_t nconns, conns_size;
 	struct ike_child *children; /* of all connections, in the daemon's order */
 	size_t n;
-	uint32_t *slots;	  /* hash of (conn, name): index + 1 */
-	size_t nslots;		  /* a power of two, 0 if there are none */
-	struct ike_reqid *reqids; /* sorted by reqid */
-	size_t nreqids, reqids_size;
+	uint32_t *slots; /* hash of (conn, name): index + 1 */
+	size_t nslots;	 /* a power of two, 0 if there are none */
+	void *reqids;	 /* tree (tsearch) of struct ike_reqid, by reqid */
+	size_t nreqids;
 };
 
 void ike_list_free(struct ike_list *l);

@@ -367,6 +367,37 @@ static void texts_of_the_daemon_are_made_printable(void **state)
 	assert_string_equal(ike_alert_text("new-kind"), "new-kind");
 }
 
+/* As many as a list may have, in the worst order: a move of all for each would not end here. */
+static void a_daemon_with_very_many_reqids_is_followed(void **state)
+{
+	enum { MANY = 4 * IKE_CHILDREN_MAX };
+	struct ike_build build = {};
+	struct ike_list list = {};
+
+	(void)state;
+	assert_int_equal(add(&build, &list, "a", "192.0.2.1", "10.0.0.0/8"), 0);
+	assert_int_equal(add(&build, &list, "b", "192.0.2.2", "10.0.0.0/8"), 0);
+	assert_int_equal(ike_list_take(&list, &build), 1);
+	for (uint32_t i = MANY; i; i--)
+		ike_list_learn(&list, i % 2, i);
+	assert_false(ike_list_learn(&list, 0, MANY + 1)); /* there is no room */
+	assert_int_equal(ike_list_by_reqid(&list, MANY + 1), -1);
+	for (uint32_t i = 1; i <= MANY; i++)
+		assert_int_equal(ike_list_by_reqid(&list, i), i % 2);
+	for (uint32_t i = 1; i <= MANY; i += 2)
+		ike_list_unlearn(&list, 1, i);
+	assert_int_equal(ike_list_by_reqid(&list, 1), -1);
+	/* another list of the same children keeps the rest */
+	assert_int_equal(add(&build, &list, "c", "192.0.2.3", "10.0.0.0/8"), 0);
+	assert_int_equal(add(&build, &list, "a", "192.0.2.1", "10.0.0.0/8"), 0);
+	assert_int_equal(ike_list_take(&list, &build), 1);
+	for (uint32_t i = 2; i <= MANY; i += 2)
+		assert_int_equal(ike_list_by_reqid(&list, i), 1);
+	ike_list_forget(&list);
+	assert_int_equal(ike_list_by_reqid(&list, 2), -1);
+	ike_list_free(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +412,7 @@ int main(void)
 		cmocka_unit_test(an_icmp_flow_is_found_by_type_and_code),
 		cmocka_unit_test(the_line_that_says_why_is_picked),
 		cmocka_unit_test(texts_of_the_daemon_are_made_printable),
+		cmocka_unit_test(a_daemon_with_very_many_reqids_is_followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
