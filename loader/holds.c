@@ -287,15 +287,41 @@ static void refuse(struct holds *h, struct one *o, enum unheld as, const struct 
 	holds_forget(h, o);
 }
 
+/* Puts the thread to sleep; when that cannot be, its call is rejected. */
+static void park(struct holds *h, struct one *o)
+{
+	struct error e = {};
+	int err;
+
+	if (!o->counted && bpf_signals_watched(h->bpf)) {
+		o->counted = true; /* first: what comes before it sleeps is looked for */
+		bpf_hold_pid_count(h->bpf, o->pid, 1);
+	}
+	err = rooms_park(h->rooms, (pid_t)o->tid, key_hash(&o->key), &o->room, &e);
+	if (err == -ESRCH) {
+		bpf_hold_del(h->bpf, o->tid);
+		holds_forget(h, o);
+	} else if (err) {
+		refuse(h, o, UNHELD_ROOM, &e);
+	} else {
+		o->parked = boot_ns();
+		bpf_hold_parked(h->bpf, o->parked);
+		h->stats.parked++;
+		tell(h, o, "parked");
+		o->look = true;
+		holds_timer_by(h, o->until);
+		holds_look_soon(h);
+	}
+}
+
 void holds_event(struct holds *h, const struct event *e, const struct gate_settings *settings,
 		 const char *gate, const char *space)
 {
 	struct error error = {};
 	struct hold entry;
 	struct one *o;
-	int err;
 
-	/* it asked again since, was rejected meanwhile, or is asleep already */
+	/* it asked again since, or was rejected meanwhile */
 	if (bpf_hold_get(h->bpf, e->tid, &entry) || entry.asked != e->time)
 		return;
 	HASH_FIND(hh, h->by_tid, &e->tid, sizeof(e->tid), o);
@@ -303,6 +329,8 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 		holds_forget(h, o); /* another thread of that id, or another call */
 		o = NULL;
 	}
+	if (o && !o->out && e->time < o->parked)
+		return; /* it asked on its way to sleep */
 	h->map_used = true;
 	if (!o)
 		o = new_one(h, e);
@@ -333,24 +361,7 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 		refuse(h, o, UNHELD_TABLE, &error);
 		return;
 	}
-	if (!o->counted && bpf_signals_watched(h->bpf)) {
-		o->counted = true; /* first: what comes before it sleeps is looked for */
-		bpf_hold_pid_count(h->bpf, o->pid, 1);
-	}
-	err = rooms_park(h->rooms, (pid_t)o->tid, key_hash(&o->key), &o->room, &error);
-	if (err == -ESRCH) {
-		bpf_hold_del(h->bpf, o->tid);
-		holds_forget(h, o);
-	} else if (err) {
-		refuse(h, o, UNHELD_ROOM, &error);
-	} else {
-		bpf_hold_parked(h->bpf, boot_ns());
-		h->stats.parked++;
-		tell(h, o, "parked");
-		o->look = true;
-		holds_timer_by(h, o->until);
-		holds_look_soon(h);
-	}
+	park(h, o);
 	holds_tidy_soon(h);
 }
 

@@ -24,6 +24,7 @@ struct one {
 	__u32 tid, pid;
 	struct hold_thread thread;
 	__u64 since, until;
+	__u64 parked; /* when it was put to sleep */
 	__u64 out; /* let out for a signal: it may come back until a moment later, 0: it sleeps */
 	bool counted; /* bpf_hold_pid_count() */
 	bool look;    /* soon: it was put to sleep a moment ago, or a signal came */

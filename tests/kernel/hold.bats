@@ -93,6 +93,23 @@ no_rooms() { [ -z "$(rooms)" ]; }
 	sgk_wait 5 no_rooms
 }
 
+@test "a call that asks again while its thread is being put to sleep is put to sleep once" {
+	local before
+	before=$(sagate status --json | jq .holds.parked)
+	# each write to a cgroup's file takes longer than the pause between two questions
+	sgk_spawn "$SGK_DIR/strace.out" strace -f -e trace=pwrite64 -e inject=pwrite64:delay_enter=30ms \
+		-p "$(cat "$SGK_DIR/daemon.pid")" >"$SGK_DIR/strace.pid"
+	sgk_wait 10 grep -q attached "$SGK_DIR/strace.out"
+	begin udp 192.0.2.3 80
+	sgk_stop "$SGK_DIR/strace.pid"
+	grep -q DELAYED "$SGK_DIR/strace.out"
+	relent
+	came_to ok
+	demand
+	[ "$(sagate status --json | jq .holds.parked)" = $((before + 1)) ]
+	sgk_wait 5 no_rooms
+}
+
 @test "IPv6 waits, too" {
 	begin tcp 2001:db8::3 80
 	spd delete dst 2001:db8::3/128
