@@ -64,7 +64,7 @@ def judge(rows):
         slack = 1.02 if "memory" in r["case"] else 1.0
         bar(f"after {r['policies']:,} changes: {r['case']}", slack, r["ratio"], True)
     for r in pick(rows, bench="restart"):
-        bar("restart: ms until ready", 100, r["value"])
+        bar("restart: ms until it has its gate", 100, r["value"])
     for r in pick(rows, bench="full"):
         bar(f"full: {r['case']}", 0, abs(r["value"] - r["base"]), True)
     for kernel in sorted({r["kernel"] for r in pick(rows, bench="verifier")}):
