@@ -5,17 +5,19 @@
 #
 # containers.bats: `sagate oci-hook` under real runtimes: runc, crun, podman with
 # each. A container's gate is there before its program runs and goes with it;
-# where there can be none the container does not start. What a hostile state on
-# standard input comes to: tests/kernel/oci.bats.
+# in mode hold its calls wait; where there can be no gate the container does not
+# start. What a hostile state on standard input comes to: tests/kernel/oci.bats.
 #
 #   make build/sagate build/tests/probe
 #   tests/lab/vm --kernel 6.12 -- bats tests/lab/containers.bats
 #
 # Containers are made of busybox and the probe alone. They share host a's network
-# namespace, have c of their own, whose traffic a forwards (spd=host), or are a
-# while sagate itself is elsewhere (spd=own):
+# namespace, have c of their own, whose traffic a forwards (spd=host), or are in b's,
+# whose policies the daemon, in a, does not know before (spd=own):
 #
 #   netns c: cw 198.51.100.7 --veth-- ca :netns a (as in peers.sh)
+#
+# All tests have the same connection: loading one takes longer than a container.
 
 bats_require_minimum_version 1.5.0
 # shellcheck source=/dev/null # checked by itself
@@ -26,10 +28,13 @@ bats_require_minimum_version 1.5.0
 ROOTFS=$LAB_DIR/rootfs
 
 setup_file() {
-	export LAB_RETRANSMIT_TRIES=6
+	# once a second, for longer than a link is cut here
+	export LAB_RETRANSMIT_TIMEOUT=1.0 LAB_RETRANSMIT_BASE=1.0 LAB_RETRANSMIT_TRIES=100
+	export GATE_TIMEOUT=100s
 	lab_up
 	lab_charon_start a b
 	lab_serve_start 80
+	lab_serve_start 80 a
 	lab_capture_start
 	rootfs_make
 	netns_c_make
@@ -45,8 +50,6 @@ teardown_file() {
 teardown() {
 	[ -n "$BATS_TEST_COMPLETED" ] || { gate_story || :; gate_mend || :; }
 }
-
-say() { echo "# $(uname -r): $*" >&3; }
 
 rootfs_make() {
 	local file
@@ -84,13 +87,14 @@ bundle() {
 		{path: $sagate, args: ["sagate", "-s", $socket, "oci-hook"]} as $hook |
 		.root = {path: $root, readonly: true} | .annotations = $annotations |
 		.process.terminal = false | .process.args = $ARGS.positional |
+		.linux.resources += {memory: {limit: 67108864}, pids: {limit: 32}} |
 		.hooks = {createRuntime: [$hook], poststop: [$hook]} |
 		.linux.namespaces |= map(select(.type != "network")) |
 		if $netns != "" then .linux.namespaces += [{type: "network", path: $netns}] else . end' \
 		--args -- "${@:4}" <"$dir/config.json" >"$dir/new" && mv "$dir/new" "$dir/config.json"
 }
 runtime() { # RUNTIME ARGS...
-	lab_exec "${RUNTIME_NETNS-a}" "$1" --root "$LAB_DIR/rt-$1" "${@:2}"
+	lab_exec a "$1" --root "$LAB_DIR/rt-$1" "${@:2}"
 }
 # container RUNTIME NAME NETNS ANNOTATIONS CMD...: runs it to its end.
 container() {
@@ -113,76 +117,147 @@ podman_run() { # RUNTIME OPTIONS... -- CMD...
 		"${options[@]}" --rootfs "$ROOTFS" "${@:2}"
 }
 
+# One child for host a itself and for what it forwards; on b it is a trap, too.
+connection() {
+	gate_lab mode=tunnel b:start_action=trap \
+		a:local_ts=192.0.2.1/32,198.51.100.4/30 a:remote_ts=192.0.2.2/32,203.0.113.0/24 \
+		b:local_ts=192.0.2.2/32,203.0.113.0/24 b:remote_ts=192.0.2.1/32,198.51.100.4/30
+}
+
+# annotations KEY=VALUE...: as JSON, each below org.sagate.
+annotations() { printf '%s\n' "$@" | jq -Rn '[inputs | split("=") | {("org.sagate." + .[0]): .[1]}] | add'; }
+
+# detached RUNTIME NAME NETNS ANNOTATIONS CMD...: it runs on; out has what it prints.
+detached() {
+	out=$LAB_DIR/$2.out
+	bundle "${@:2}" &&
+	runtime "$1" run --detach --bundle "$LAB_DIR/oci/$2" "$2" >"$out" 2>"$out.err" </dev/null
+}
+# ended RUNTIME NAME: it is killed, and nothing is left of it.
+ended() {
+	runtime "$1" kill "$2" KILL &&
+	lab_wait_until 20 is "$1" "$2" stopped &&
+	runtime "$1" delete "$2" &&
+	lab_wait_until 10 nothing_left
+}
+is() { [ "$(runtime "$1" state "$2" | jq -r .status)" = "$3" ]; }
+
 gates_but_gated() { sagate show gates --json | jq -c '[.[].name] - ["gated"]'; }
 no_gate_left() { [ "$(gates_but_gated)" = '[]' ]; }
 only_spaces() { [ "$(sagate show spaces --json | jq -c '[.[].name] | sort')" = "$1" ]; }
+
+# Who sleeps, and where: no more and no fewer. When all have gone on no room is left,
+# and with the containers no gate and no cgroup either.
+holding() { [ "$(sagate show holds --json | jq 'map(select(.asleep)) | length')" = "$1" ]; }
+rooms() { find /sys/fs/cgroup -type d -name 'sagate-hold-*'; }
+no_rooms() { [ -z "$(rooms)" ] && [ "$(sagate show holds --json)" = '[]' ]; }
+nothing_left() {
+	no_gate_left && no_rooms &&
+	[ -z "$(find /sys/fs/cgroup -mindepth 1 -type d ! -path "$GATE_CGROUP*" ! -path '*/libpod_parent' ! -path '*/libpod_parent/conmon')" ]
+}
+
 # got JSON ERRNO: a probe's one attempt got this.
 got() {
 	[ "$(jq -c '[.errnos, .sent_ok]' <<<"$1")" = "[{\"$2\":1},0]" ] || lab_fail "was to get $2: $1"
 }
 
-ours='{"org.sagate.mode":"reject"}'
+# mark NETNS, through JSON NETNS: meanwhile a probe there made one call, which waited and
+# succeeded; its first SYN was the only one.
+mark() { gate_mark && lab_syn_retrans "$1" >"$LAB_DIR/mark.syn"; }
+through() {
+	echo "$1"
+	jq -e '.echoed == 1 and .errnos == {} and .attempts == 1' <<<"$1" || return 1
+	[ "$(gate_moved .holds.timeout .holds.failed .holds.no_room .negotiations.started)" = "0 0 0 1" ] &&
+	[ "$(gate_moved .holds.passes)" -ge 1 ] &&
+	[ "$(lab_syn_retrans "$2")" = "$(cat "$LAB_DIR/mark.syn")" ] &&
+	[ "$(gate_plain)" = 0 ]
+}
 
-@test "runc, crun: the first call of a container is judged; once the SA is there it passes; the gate goes with it" {
-	local rt
-	gate_lab
-	for rt in runc crun; do
-		gate_no_sa
-		gate_mark
-		run ! --separate-stderr container $rt "one-$rt" '' "$ours" probe tcp 192.0.2.2 80 --for 0
-		got "$output" EAGAIN
-		lab_wait_until 10 no_gate_left
-		sagate wait tcp 192.0.2.2:80 --timeout 60
-		run -0 --separate-stderr container $rt "two-$rt" '' "$ours" probe tcp 192.0.2.2 80 --echo --for 0
-		jq -e '.echoed == 1' <<<"$output"
-		[ "$(gate_moved .negotiations.started)" = 1 ]
-		lab_wait_until 10 no_gate_left
-		[ "$(gate_plain)" = 0 ]
-		[ "$(gate_syn)" = 0 ]
-	done
+@test "runc, crun: in mode reject the first call is refused; once the SA is there it passes; the gate goes with the container" {
+	connection
+	gate_mark
+	run ! --separate-stderr container crun one '' "$(annotations mode=reject)" probe tcp 192.0.2.2 80 --for 0
+	got "$output" EAGAIN
+	lab_wait_until 10 nothing_left
+	sagate wait tcp 192.0.2.2:80 --timeout 60
+	run -0 --separate-stderr container runc two '' "$(annotations mode=reject)" probe tcp 192.0.2.2 80 --echo --for 0
+	jq -e '.echoed == 1' <<<"$output"
+	lab_wait_until 10 nothing_left
+	[ "$(gate_moved .negotiations.started)" = 1 ]
+	[ "$(gate_plain)" = 0 ]
+	[ "$(gate_syn)" = 0 ]
 	only_spaces '["host"]'
 	lab_capture_proves
 }
 
-@test "runc, crun: the gate has the name and settings of the annotations, and counts the container's calls" {
-	local rt
-	gate_lab
+# The gate that the annotations name.
+shop() { sagate show gates --json | jq -e --arg id "$1" ".[] | select(.name == \"shop\" and .container == \$id) | $2"; }
+
+@test "runc, crun: hold: while the call waits its thread is shown, in a room of the container's cgroup; it goes through, and the room goes" {
+	local rt out tid room cgroup
 	for rt in runc crun; do
-		gate_no_sa
-		bundle "named-$rt" '' '{"org.sagate.gate":"shop","org.sagate.mode":"audit","org.sagate.no-policy":"deny","other":"x"}' \
-			sh -c 'probe udp 203.0.113.250 9 --for 0; exec busybox sleep 600'
-		runtime $rt run --detach --bundle "$LAB_DIR/oci/named-$rt" "named-$rt" >/dev/null 2>&1 </dev/null
-		lab_wait_until 20 audited_one
-		sagate show gates --json | jq -e --arg id "named-$rt" '.[] | select(.name == "shop") |
-			.settings.mode == "audit" and .settings["no-policy"] == "deny" and .container == $id'
+		connection
+		mark a
+		lab_link_cut
+		detached $rt "shop-$rt" '' "$(annotations gate=shop mode=hold no-policy=deny hold-timeout=300s)" \
+			sh -c 'probe tcp 192.0.2.2 80 --echo --for 300; exec busybox sleep 600'
+		lab_wait_until 20 holding 1
+		shop "shop-$rt" '.settings.mode == "hold" and .settings["no-policy"] == "deny" and .counters.held > 0'
+		cgroup=/sys/fs/cgroup$(shop "shop-$rt" .cgroup | jq -r .)
+		room=$(rooms)
+		[[ $room == "$cgroup"/sagate-hold-* ]]
+		tid=$(cat "$room/cgroup.threads")
+		[ "$(cat "/proc/$tid/comm")" = probe ]
+		sagate show holds --json | jq -e --argjson tid "$tid" 'length == 1 and (.[0] | .tid == $tid and .pid == $tid and
+			.comm == "probe" and .gate == "shop" and .flow.dst == "192.0.2.2" and .flow.dport == 80)'
+		# as its own cgroup namespace shows it; nor is it in the way of exec
+		run -0 --separate-stderr runtime $rt exec "shop-$rt" sh -c 'busybox cat /proc/[0-9]*/cgroup | busybox sort -u'
+		[ "$output" = "0::/"$'\n'"0::/${room##*/}" ]
+		[ ! -s "$out" ]
+		lab_link_mend
+		lab_wait_until 30 grep -q '}' "$out"
+		through "$(cat "$out")" a
+		lab_wait_until 10 no_rooms
+		is $rt "shop-$rt" running
+		shop "shop-$rt" '.counters.verdicts | .protected == 1 and .clear == 0'
 		# its settings are changed as any gate's
-		sagate attach "$(sagate show gates --json | jq -r '.[] | select(.name == "shop").cgroup')" --name shop --mode reject
-		runtime $rt kill "named-$rt" KILL
-		lab_wait_until 20 is_stopped $rt "named-$rt"
-		runtime $rt delete "named-$rt"
-		lab_wait_until 10 no_gate_left
+		sagate attach "${cgroup#/sys/fs/cgroup}" --name shop --mode reject
+		shop "shop-$rt" '.settings.mode == "reject"'
+		ended $rt "shop-$rt"
 	done
+	lab_capture_proves
 }
-audited_one() { [ "$(sagate show gates --json | jq '.[] | select(.name == "shop").counters.audited')" = 1 ]; }
-is_stopped() { [ "$(runtime "$1" state "$2" | jq -r .status)" = stopped ]; }
+
+@test "runc, crun: a container whose call waits is killed at once, and nothing is left" {
+	local rt out
+	connection
+	lab_link_cut
+	for rt in runc crun; do
+		# no probe would end by itself before
+		detached $rt "kill-$rt" '' "$(annotations mode=hold hold-timeout=300s)" probe tcp 192.0.2.2 80 --for 300
+		lab_wait_until 20 holding 1
+		ended $rt "kill-$rt"
+	done
+	lab_link_mend
+}
 
 @test "nonsense, a name that is taken, or no daemon: the container does not start, and the reason is told" {
 	local rt
-	gate_lab
+	connection
 	for rt in runc crun; do
-		refused $rt '{"org.sagate.mode":"nonsense"}' 'reject, hold or audit'
+		refused $rt "$(annotations mode=nonsense)" 'reject, hold or audit'
 	done
-	refused crun '{"org.sagate.mode":"audit","org.sagate.gate":"gated"}' 'gate gated is there already'
+	refused crun "$(annotations mode=hold gate=gated)" 'gate gated is there already'
 	sagate show gates --json | jq -e '.[] | select(.name == "gated").cgroup == "/gated"'
 	gate_daemon_kill
 	for rt in runc crun; do
-		refused $rt "$ours" 'no daemon at'
+		refused $rt "$(annotations mode=hold)" 'no daemon at'
 	done
 	# who did not ask for a gate does not need one
 	run -0 --separate-stderr container crun free '' '{"other":"x"}' sh -c 'echo ran'
 	[ "$output" = ran ]
 	gate_daemon_start
-	lab_wait_until 10 no_gate_left
+	lab_wait_until 10 nothing_left
 }
 # crun shows what a hook says only in a file of one's own choice.
 refused() { # RUNTIME ANNOTATIONS WORDS
@@ -199,82 +274,67 @@ refused() { # RUNTIME ANNOTATIONS WORDS
 	run ! runtime "$1" state "bad-$1"
 }
 
-@test "spd=host: what a container with a network of its own sends is judged by the host's policies, and protected there" {
-	local host='{"org.sagate.mode":"reject","org.sagate.spd":"host"}'
-	# the container's address, not the host's own
-	gate_lab mode=tunnel a:local_ts=198.51.100.4/30 a:remote_ts=203.0.113.0/24 \
-		b:local_ts=203.0.113.0/24 b:remote_ts=198.51.100.4/30
-	gate_mark
-	run ! --separate-stderr container crun forwarded /run/netns/c "$host" probe tcp 203.0.113.1 80 --for 0
-	got "$output" EAGAIN
-	[ "$(gate_plain)" = 0 ]
-	sagate wait tcp 203.0.113.1:80 --from 198.51.100.7 --timeout 60
-	run -0 --separate-stderr container crun forwarded2 /run/netns/c "$host" probe tcp 203.0.113.1 80 --echo --for 0
-	jq -e '.echoed == 1' <<<"$output"
-	[ "$(gate_plain)" = 0 ]
+@test "spd=host: what a container with a network of its own sends is judged by the host's policies, waits, and is protected there" {
+	connection
+	mark c
+	run -0 --separate-stderr container crun forwarded /run/netns/c "$(annotations mode=hold spd=host)" \
+		probe tcp 203.0.113.1 80 --echo --for 60
+	through "$output" c
+	lab_wait_until 10 nothing_left
 	lab_wait_until 10 only_spaces '["host"]'
+	lab_capture_proves
 }
 
-@test "spd=own: the container's network namespace is mirrored while it runs, its traps are served, a new daemon knows it" {
-	local rt=runc
-	gate_down
-	lab_reset
-	ip netns add elsewhere
-	GATE_NETNS=/run/netns/elsewhere GATE_REQUIRE=no gate_up
-	lab_load b
-	lab_load a start_action=trap
-	gate_mark
-	bundle own /run/netns/a "$ours" sh -c 'while ! probe tcp 192.0.2.2 80 --for 0 --echo; do busybox usleep 50000; done >/run/out; exec busybox sleep 600'
-	jq '.mounts += [{destination: "/run", type: "bind", source: "'"$LAB_DIR/oci/own"'", options: ["bind", "rw"]}]' \
-		"$LAB_DIR/oci/own/config.json" >"$LAB_DIR/oci/own/new"
-	mv "$LAB_DIR/oci/own/new" "$LAB_DIR/oci/own/config.json"
-	RUNTIME_NETNS=elsewhere runtime $rt run --detach --bundle "$LAB_DIR/oci/own" own >/dev/null 2>&1 </dev/null
+@test "spd=own: the container's network namespace is mirrored while it runs, its trap is served, its call waits, a new daemon knows it" {
+	local out
+	connection
+	mark b
+	detached runc own /run/netns/b "$(annotations mode=hold)" \
+		sh -c 'probe tcp 192.0.2.1 80 --echo --for 60; exec busybox sleep 600'
 	only_spaces '["host","own"]'
-	lab_wait_until 60 grep -q '"echoed":1' "$LAB_DIR/oci/own/out"
-	head -n 1 "$LAB_DIR/oci/own/out" | jq -e '.errnos.EAGAIN == 1'
-	sagate show gates --json | jq -e '.[] | select(.name == "own") | .counters.verdicts | .protected == 1 and .clear == 0 and .wait >= 1'
-	[ "$(gate_plain)" = 0 ]
+	lab_wait_until 60 grep -q '}' "$out"
+	through "$(cat "$out")" b
+	lab_wait_until 10 no_rooms
 	gate_daemon_kill
-	GATE_NETNS=/run/netns/elsewhere gate_daemon_start
+	gate_daemon_start
 	only_spaces '["host","own"]'
-	gate_explains "protected sa" tcp 192.0.2.2:80 --netns a --gate own
-	runtime $rt kill own KILL
-	lab_wait_until 20 is_stopped $rt own
-	runtime $rt delete own
-	lab_wait_until 10 no_gate_left
+	gate_explains "protected sa" tcp 192.0.2.1:80 --netns b --gate own
+	ended runc own
 	lab_wait_until 10 only_spaces '["host"]'
-	gate_down
-	ip netns del elsewhere
-	gate_up
-	gate_touched
+	lab_capture_proves
 }
 
-@test "podman, with runc and crun: the installed hook gates the containers that ask for it" {
+@test "podman, with runc and crun: the installed hook gates the containers that ask for it; their calls wait and go through" {
 	local rt
 	mkdir -p "$LAB_DIR/hooks.d"
 	jq --arg sagate "$SAGATE" --arg socket "$GATE_SOCKET" \
 		'.hook.path = $sagate | .hook.args = ["sagate", "-s", $socket, "oci-hook"]' \
 		"$BATS_TEST_DIRNAME/../../loader/oci-hook.json" >"$LAB_DIR/hooks.d/sagate.json"
-	gate_lab
 	for rt in runc crun; do
-		gate_no_sa
-		gate_mark
-		run ! --separate-stderr podman_run $rt --annotation org.sagate.mode=reject -- probe tcp 192.0.2.2 80 --for 0
-		got "$output" EAGAIN
-		lab_wait_until 10 no_gate_left
-		[ "$(gate_plain)" = 0 ]
+		connection
+		mark a
+		run -0 --separate-stderr podman_run $rt --annotation org.sagate.mode=hold -- probe tcp 192.0.2.2 80 --echo --for 60
+		through "$output" a
+		lab_wait_until 10 nothing_left
 		run ! podman_run $rt --annotation org.sagate.mode=nonsense \
 			--annotation run.oci.hooks.stderr="$LAB_DIR/podman.err" -- sh -c 'echo it ran'
 		[[ $output != *"it ran"* ]]
 		cat "$LAB_DIR/podman.err" - <<<"$output" | grep 'reject, hold or audit'
 		rm -f "$LAB_DIR/podman.err"
 	done
-	sagate wait tcp 192.0.2.2:80 --timeout 60
-	run -0 --separate-stderr podman_run crun --annotation org.sagate.mode=reject --annotation org.sagate.gate=pod -- \
-		probe tcp 192.0.2.2 80 --echo --for 0
-	jq -e '.echoed == 1' <<<"$output"
-	[ "$(gate_plain)" = 0 ]
-	lab_wait_until 10 no_gate_left
 	run -0 --separate-stderr podman_run crun -- sh -c 'echo ran'
 	[ "$output" = ran ]
+	lab_capture_proves
+}
+
+@test "podman stop while a call of the container waits: its program ends as it likes to, and nothing is left" {
+	connection
+	lab_link_cut
+	podman_run crun --detach --name held --annotation org.sagate.mode=hold --annotation org.sagate.hold-timeout=300s -- \
+		sh -c 'trap "echo ended >/run/stopped; exit" TERM; probe tcp 192.0.2.2 80 --for 300 & wait' >/dev/null 2>&1 </dev/null
+	lab_wait_until 20 holding 1
+	podman_ crun stop held
+	cat "$ROOTFS/run/stopped"
+	lab_wait_until 20 nothing_left
+	lab_link_mend
 }
