@@ -46,12 +46,8 @@ enum {
 
 /* The socket as cgroup programs see it. Byte order: ports and addresses network, the rest host. */
 struct bpf_sock {
-	__u32 bound_dev_if;
-	__u32 family;
-	__u32 type;
-	__u32 protocol;
-	__u32 mark;
-	__u32 priority;
+	__u32 bound_dev_if, family, type, protocol;
+	__u32 mark, priority;
 	__u32 src_ip4;
 	__u32 src_ip6[4];
 	__u32 src_port; /* host byte order */
@@ -65,15 +61,11 @@ struct bpf_sock {
 
 /* Context of cgroup_skb. */
 struct __sk_buff {
-	__u32 len;
-	__u32 pkt_type;
-	__u32 mark;
-	__u32 queue_mapping;
+	__u32 len, pkt_type, mark, queue_mapping;
 	__u32 protocol; /* network byte order */
 	__u32 vlan_present, vlan_tci, vlan_proto;
 	__u32 priority;
-	__u32 ingress_ifindex;
-	__u32 ifindex;
+	__u32 ingress_ifindex, ifindex;
 	__u32 tc_index;
 	__u32 cb[5];
 	__u32 hash;
@@ -101,9 +93,7 @@ struct bpf_sock_addr {
 	__u32 user_ip4;
 	__u32 user_ip6[4];
 	__u32 user_port; /* network byte order, in the low 16 bits */
-	__u32 family;
-	__u32 type;
-	__u32 protocol;
+	__u32 family, type, protocol;
 	__u32 msg_src_ip4;
 	__u32 msg_src_ip6[4];
 	union {
@@ -115,12 +105,8 @@ struct bpf_sock_addr {
 /* Context of cgroup/setsockopt. */
 struct bpf_sockopt {
 	struct bpf_sock *sk;
-	void *optval;
-	void *optval_end;
-	__s32 level;
-	__s32 optname;
-	__s32 optlen;
-	__s32 retval;
+	void *optval, *optval_end;
+	__s32 level, optname, optlen, retval;
 };
 
 /*
@@ -285,12 +271,10 @@ struct sighand_struct {
 	struct k_sigaction action[64];
 };
 
-struct thread_info {
-	__u32 status;
-};
-
 struct task_struct {
-	struct thread_info thread_info;
+	struct thread_info {
+		__u32 status;
+	} thread_info;
 	unsigned int flags;
 	int pid, tgid;
 	struct css_set *cgroups;
