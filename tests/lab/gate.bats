@@ -138,8 +138,10 @@ lets_through() {
 
 gate_shows_spi() { sagate show sad --json | jq -e "any(.[]; .spi == \"$1\")"; }
 
+refused_more() { [ "$(gate_moved refused)" -gt "$1" ]; }
+
 @test "UDP: no way to send gets a datagram out before the SA, and what was accepted arrives" {
-	local way out sent=0
+	local way out refused sent=0
 	gate_lab
 	gate_mark
 	lab_link_cut
@@ -147,8 +149,12 @@ gate_shows_spi() { sagate show sad --json | jq -e "any(.[]; .spi == \"$1\")"; }
 		# shellcheck disable=SC2086 # words
 		gate_refused EAGAIN udp 192.0.2.2 80 $way
 	done
+	refused=$(gate_moved refused)
+	gated "$LAB_PROBE" udp 192.0.2.2 80 --count 30 --for 60 --wait 5000 >"$LAB_DIR/udp.out" 3>&- &
+	lab_wait_until 20 refused_more "$refused"
 	lab_link_mend
-	out=$(gated "$LAB_PROBE" udp 192.0.2.2 80 --count 30 --for 60 --wait 5000)
+	wait $!
+	out=$(cat "$LAB_DIR/udp.out")
 	[ "$(jq -c '[.sent_ok, .echoed]' <<<"$out")" = "[30,30]" ]
 	[ "$(jq '.errnos.EAGAIN >= 1' <<<"$out")" = true ]
 	[ "$(jq -c '.errnos | keys' <<<"$out")" = '["EAGAIN"]' ]
