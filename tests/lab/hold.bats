@@ -223,6 +223,7 @@ looped() {
 	[ "$(gate_moved verdicts.protected unheld.queued)" = "5 0" ]
 }
 
+# bats test_tags=once
 @test "queue: a SYN that waits for three seconds is not sent again either" {
 	local before out
 	gate_lab conn=t4 a:start_action=trap
@@ -240,6 +241,7 @@ queued_beyond() { [ "$(gate_counter .unheld.queued)" -gt "$1" ]; }
 
 @test "queue: without a kernel policy nothing would keep the SYN: refused, never in clear; then as before" {
 	gate_lab conn=t4
+	sagate attach /gated --name gated --mode hold --set hold-timeout=60s --set hold-nonblocking=queue >/dev/null
 	gate_mark
 	loop_clients 1 192.0.2.2 && return 1
 	[ "$(gate_moved unheld.queued refused)" = "0 1" ]
