@@ -10,15 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "check.h"
 #include "units.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* Whether `e` says something, in one line that is ended. */
 static void refused(const struct error *e)

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "config.h"
 #include "control.h"
 #include "control_listen.h"
@@ -27,18 +28,10 @@
 
 enum { TURNS_MAX = 64, ANSWER_MAX = 1024 * 1024 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct sockaddr_un address;
 static char folder[] = "/tmp/sagate-fuzz-XXXXXX", path[64];
 static sd_event *loop;
 static struct control *control;
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* What the daemon does with what it is told, without the daemon. */
 static int handle(void *ctx, const char *command, const json_t *args, json_t **result,

@@ -17,21 +17,7 @@
 
 #include "ike_find.h"
 #include "ike_internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-/* A text that is handed out: printable, ended. */
-static void check_text(const char *text)
-{
-	for (; text && *text; text++)
-		check(*text >= ' ' && *text <= '~');
-}
+#include "told.h"
 
 static int name_number(void *ctx, const char *name)
 {
@@ -92,21 +78,6 @@ static void try_find(const struct ike_list *l, const uint8_t *data, size_t size)
 	flow.family = flow.family & 1 ? AF_INET : AF_INET6;
 	flow.has_saddr = data[0] & 2;
 	ike_find(l, &flow);
-}
-
-static void on_alert(void *ctx, const char *conn, const char *type, const char *text)
-{
-	(void)ctx;
-	check_text(conn);
-	check_text(type);
-	check_text(text);
-}
-
-static void on_updown(void *ctx, const char *conn, const char *child, bool up, uint32_t reqid)
-{
-	(void)ctx, (void)up, (void)reqid;
-	check_text(conn);
-	check_text(child);
 }
 
 static void on_answer(struct ike_reason *reason, const struct vici_packet *pkt)

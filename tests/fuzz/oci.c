@@ -8,16 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "json_util.h"
 #include "oci_state.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* As the hook sends it on. */
 static void check_taken(const struct oci_state *s)

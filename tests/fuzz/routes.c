@@ -16,6 +16,7 @@
 #include <sanitizer/asan_interface.h>
 #include <systemd/sd-event.h>
 
+#include "check.h"
 #include "log.h"
 #include "nl_mutate.h"
 #include "routes.h"
@@ -23,8 +24,6 @@
 #include "sink.h"
 
 enum { TURNS_MAX = 600, QUIET_TURNS = 3, QUESTIONS_MAX = 64 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct nl_input input;
 static struct nl_bell event_bell, ask_bell;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "ike_bridge.h"
+#include "told.h"
 
 enum act {
 	WHICH = 3,
@@ -34,20 +35,12 @@ enum act {
 
 enum { CONNS_MAX = 4, DRAIN_MAX = 4096 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static char folder[] = "/tmp/sagate-fuzz-XXXXXX";
 static int listener;
 static int conns[CONNS_MAX];
 static size_t conn_count;
 static uint64_t id;
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void remove_folder(void)
 {
@@ -65,13 +58,6 @@ static void listen_once(void)
 	check(!bind(listener, (struct sockaddr *)&address, sizeof(address)) &&
 	      !listen(listener, 64));
 	atexit(remove_folder);
-}
-
-/* A text that is handed out: one line, printable. */
-static void check_text(const char *text)
-{
-	for (; text && *text; text++)
-		check(*text >= ' ' && *text <= '~');
 }
 
 static void on_link(void *ctx, bool up, const char *why)
@@ -92,21 +78,6 @@ static void on_outcome(void *ctx, uint64_t number, int err, const char *errmsg)
 	check(number && number <= id && (err <= 0));
 	check(!errmsg == (!err || err == -EINPROGRESS));
 	check_text(errmsg);
-}
-
-static void on_alert(void *ctx, const char *conn, const char *type, const char *text)
-{
-	(void)ctx;
-	check_text(conn);
-	check_text(type);
-	check_text(text);
-}
-
-static void on_updown(void *ctx, const char *conn, const char *child, bool up, uint32_t reqid)
-{
-	(void)ctx, (void)up, (void)reqid;
-	check_text(conn);
-	check_text(child);
 }
 
 static void drain(int fd)

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <linux/xfrm.h>
 
+#include "check.h"
 #include "mirror.h"
 #include "mirror_walk.h"
 #include "nl_mutate.h"
@@ -24,8 +25,6 @@
 enum trouble { OVERRUN = 2, TRUNCATED = 4, FOREIGN = 6, BROKEN = 8 };
 
 enum { TURNS_MAX = 400, QUIET_TURNS = 3, DATAGRAM_MAX = 65536 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct nl_input input;
 static struct nl_bell event_bell, dump_bell;

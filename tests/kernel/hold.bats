@@ -54,14 +54,10 @@ holder() { gated "$SGK_HOLDER" "$@"; }
 # process is $begun. Returns when it waits.
 begin() {
 	: >"$SGK_DIR/begun"
-	# shellcheck disable=SC2016 # expanded inside
-	sgk_spawn "$SGK_DIR/begun" sh -c 'echo $$ >"$1/cgroup.procs"; netns=$2; shift 2
-		exec nsenter --net="/run/netns/$netns" -- "$@"' \
-		begin "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "$SGK_HOLDER" "$@" >"$SGK_DIR/begun.pid"
+	sgk_spawn_gated "$SGK_DIR/begun" "$SGK_HOLDER" "$@" >"$SGK_DIR/begun.pid"
 	begun=$(cat "$SGK_DIR/begun.pid")
 	sgk_wait 5 holding 1
 }
-holding() { [ "$(sagate show holds --json | jq 'map(select(.asleep)) | length')" = "$1" ]; }
 # came_to RESULT [JQ-CONDITION]: what was begun has ended so
 came_to() {
 	sgk_wait 10 grep -q results "$SGK_DIR/begun" || return 1

@@ -177,6 +177,16 @@ sgk_in() {
 }
 
 gated() { sgk_in "/$SGK_GATE" "$@"; }
+# sgk_spawn_gated LOG CMD...: the same in the background, see sgk_spawn: CMD has the
+# process id that is printed.
+sgk_spawn_gated() {
+	# shellcheck disable=SC2016 # expanded inside
+	sgk_spawn "$1" sh -c 'echo $$ >"$1/cgroup.procs"; netns=$2; shift 2
+		exec nsenter --net="/run/netns/$netns" -- "$@"' \
+		sgk_spawn_gated "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" "${@:2}"
+}
+# holding N: so many calls wait, asleep.
+holding() { [ "$(sagate show holds --json | jq 'map(select(.asleep)) | length')" = "$1" ]; }
 
 # way WAY ADDR PORT [KEY=VALUE...]: ways in the gate; prints ok or the errno.
 way() { gated "$SGK_WAYS" "$@" | cut -d ' ' -f 1; }

@@ -105,14 +105,10 @@ each_join() {
 	spd add dst 239.5.0.0/16 proto 2 $(tmpl 5)
 	in_force "wait no-sa" igmp 239.5.2.3
 	mode hold --set hold-timeout=20s
-	# shellcheck disable=SC2016 # expanded inside
-	sgk_spawn "$SGK_DIR/join" sh -c 'echo $$ >"$1/cgroup.procs"; netns=$2; shift 2
-		exec nsenter --net="/run/netns/$netns" -- "$@"' \
-		join "$SGK_CGROUP2/$SGK_GATE" "$SGK_A" python3 "$BATS_TEST_DIRNAME/option.py" mreq 239.5.2.3 >"$SGK_DIR/join.pid"
+	sgk_spawn_gated "$SGK_DIR/join" python3 "$BATS_TEST_DIRNAME/option.py" mreq 239.5.2.3 >"$SGK_DIR/join.pid"
 	sgk_wait 5 holding 1
 	[ ! -s "$SGK_DIR/join" ]
 	spd delete dst 239.5.0.0/16 proto 2
 	sgk_wait 5 grep -qx ok "$SGK_DIR/join"
 	mode reject
 }
-holding() { [ "$(sagate show holds --json | jq 'map(select(.asleep)) | length')" = "$1" ]; }

@@ -29,7 +29,6 @@ teardown() {
 	spd delete dst 192.0.2.3/32 || :
 } 2>/dev/null
 
-holding() { [ "$(sagate show holds --json | jq 'map(select(.asleep)) | length')" = "$1" ]; }
 nothing_left() {
 	[ "$(sagate show holds --json)" = '[]' ] && [ "$(sagate show gates --json | jq length)" = 1 ] &&
 	[ -z "$(find "$SGK_CGROUP2" -name 'sagate-run-*' -path "*$run*")" ]
