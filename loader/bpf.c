@@ -100,6 +100,7 @@ static int open_maps(struct bpf *b, struct error *e)
 		err = bpf_map__set_pin_path(map, path);
 		if (err)
 			return error_set(e, err, "pin", "%s: %s", path, strerror(-err));
+		b->lacking |= access(path, F_OK) != 0;
 	}
 	err = bpf_map__set_max_entries(b->skel->maps.recent,
 				       RECENT_MAX * (__u32)libbpf_num_possible_cpus());
@@ -171,6 +172,16 @@ static int map_memory(struct bpf *b, struct error *e)
 	return 0;
 }
 
+/*
+ * A map that somebody has unpinned is made anew, without its entries, beside others that say that
+ * they are all there. Before any program decides with it: nothing is known.
+ */
+static void distrust_spaces(struct bpf *b)
+{
+	for (__u32 space = 0; space < SPACES_MAX; space++)
+		bpf_space_distrust(b, space);
+}
+
 static void note_fds(struct bpf *b)
 {
 	b->map[MAP_SPD_MASKS] = bpf_map__fd(b->skel->maps.spd_masks);
@@ -220,6 +231,8 @@ static int load_all(struct bpf *b, const struct bpf_sizes *sizes, struct error *
 		err = bpf_load_pin(b, b->skel->obj, e);
 	if (err >= 0)
 		err = map_memory(b, e);
+	if (!err && b->lacking)
+		distrust_spaces(b);
 	return err ? err : pin_programs(b, e);
 }
 

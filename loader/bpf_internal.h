@@ -29,6 +29,7 @@ struct bpf {
 	struct sagate_bpf *skel;
 	char pin[256];
 	bool fresh;    /* nothing was pinned there before */
+	bool lacking;  /* or not all of it */
 	char load[17]; /* see bpf_adopt.c */
 	bool adopted;  /* the programs are an earlier daemon's: */
 	const struct bpf_program *program[PROGRAMS_MAX];
@@ -115,6 +116,9 @@ bool bpf_batch_takes(const struct bpf *b, __u32 space, enum map_id map);
 int bpf_batch_put(struct bpf *b, __u32 space, enum map_id map, const void *key, const void *value);
 int bpf_batch_del(struct bpf *b, enum map_id map, const void *key);
 int bpf_batch_end(struct bpf *b, __u32 space);
+
+/* bpf_space.c. Until its next commit nothing is known of what is in that slot. */
+void bpf_space_distrust(struct bpf *b, __u32 space);
 
 /* Size of a map's key and value. */
 extern const size_t bpf_map_key_size[MAP_COUNT];

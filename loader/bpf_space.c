@@ -286,6 +286,13 @@ void bpf_space_abandon(struct bpf *b, __u32 space)
 	b->open[space] = false;
 }
 
+void bpf_space_distrust(struct bpf *b, __u32 space)
+{
+	raise_epoch(b, space);
+	__atomic_store_n(&b->state[space].synced, SYNCED_NEVER, __ATOMIC_SEQ_CST);
+	raise_epoch(b, space);
+}
+
 /*
  * The name goes first, then what makes it a space, then its entries. A decision that began before
  * must not find a space that is trusted and has no policies: what makes it trusted goes, and the
@@ -298,10 +305,8 @@ void bpf_space_close(struct bpf *b, __u32 space)
 
 	bpf_space_abandon(b, space);
 	bpf_map_delete_elem(b->spaces, &netns);
-	raise_epoch(b, space);
+	bpf_space_distrust(b, space);
 	__atomic_store_n(&state->netns, 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&state->synced, SYNCED_NEVER, __ATOMIC_SEQ_CST);
-	raise_epoch(b, space);
 	state->heartbeat = 0;
 	state->default_block = state->full = state->fwmarks = state->vrfs = state->queue = 0;
 	memset(state->fwmark, 0, sizeof(state->fwmark));

@@ -160,14 +160,16 @@ nothing_kept() {
 	done
 }
 
-# start_killed N BINARY: that daemon is killed at its N-th step into or out of bpf().
+RECVMSG=47 BPF=321 # on x86-64
+# start_killed N BINARY [CALL]: that daemon is killed at its N-th step into or out of that
+# system call, bpf() if none is given.
 start_killed() {
 	# it waits for its tracer, which sets it going
 	# shellcheck disable=SC2016 # expanded inside
 	sgk_spawn "$SGK_DIR/log" bash -c 'kill -STOP $$; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
 		bash "/run/netns/$SGK_A" "$2" "$SGK_CONF" >"$SGK_DIR/daemon.pid"
 	sgk_wait 5 stopped "$(daemon)"
-	killat at "$(daemon)" "$1" 9 321
+	killat at "$(daemon)" "$1" 9 "${3:-$BPF}"
 	struck at
 	sgk_wait 10 sgk_gone "$(daemon)"
 }
@@ -213,4 +215,23 @@ one_load() {
 	what=end
 	sgk_daemon_start
 	one_load
+}
+
+@test "somebody unpins a map, and the next daemon dies when it first reads from the kernel: nothing that is protected passes" {
+	local map
+	spd add dst 192.0.2.4/32 action block
+	in_force "deny policy-block" udp 192.0.2.4:80
+	sgk_stop "$SGK_DIR/daemon.pid" KILL
+	for map in spd spd_masks; do
+		what="$map unpinned"
+		rm "$SGK_PIN/map/$map"
+		start_killed 1 "$SAGATE" "$RECVMSG"
+		expect EAGAIN udp 192.0.2.4 80
+		sgk_daemon_start
+		expect EACCES udp 192.0.2.4 80
+		expect ok udp 192.0.2.2 80
+		sgk_stop "$SGK_DIR/daemon.pid" KILL
+	done
+	what=end
+	sgk_daemon_start
 }
