@@ -84,7 +84,9 @@ struct gate_settings {
 	__u8 guard_off;			/* 1: guard=off */
 	__u32 hold_timeout;		/* ms; 0: nothing is held */
 	__u32 hold_nonblocking_timeout; /* ms */
-	__u32 hold_max;			/* how many calls may wait at once */
+	__u16 hold_max;			/* how many calls may wait at once */
+	__u8 close_on_loss;		/* 1: on-loss=close */
+	__u8 pad;
 };
 
 /* gate_counters, PERCPU_CGROUP_STORAGE. */

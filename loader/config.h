@@ -38,7 +38,8 @@
 	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold, reject or queue", "hold")                   \
 	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")        \
 	X(HOLD_MAX, "hold-max", "a number, 1 to 32768", "16384")                                   \
-	X(GUARD, "guard", "on or off", "off")
+	X(GUARD, "guard", "on or off", "off")                                                      \
+	X(ON_LOSS, "on-loss", "keep or close", "keep")
 
 #define CONFIG_ENUM_SETTING(n, key, values, fallback) SETTING_##n,
 enum setting { SAGATE_SETTINGS(CONFIG_ENUM_SETTING) SETTING_COUNT };
@@ -54,6 +55,7 @@ struct gate_config {
 	int errno_denied;
 	enum nonblocking hold_nonblocking;
 	bool guard_off;
+	bool close_on_loss;
 	uint64_t hold_timeout, hold_nonblocking_timeout;
 	uint32_t hold_max;
 	char hold_max_text[8];

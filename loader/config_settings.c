@@ -106,6 +106,8 @@ static int set_setting(struct gate_config *g, enum setting s, const char *value,
 		return set_hold_max(g, value, e);
 	case SETTING_GUARD:
 		return value_choice(value, "off", "on", &g->guard_off, e);
+	case SETTING_ON_LOSS:
+		return value_choice(value, "close", "keep", &g->close_on_loss, e);
 	case SETTING_COUNT:
 		break;
 	}
@@ -176,6 +178,8 @@ const char *config_setting_value(const struct gate_config *g, enum setting s)
 		return g->hold_max_text;
 	case SETTING_GUARD:
 		return g->guard_off ? "off" : "on";
+	case SETTING_ON_LOSS:
+		return g->close_on_loss ? "close" : "keep";
 	case SETTING_COUNT:
 		break;
 	}

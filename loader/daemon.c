@@ -106,6 +106,8 @@ static void on_synced(void *ctx, struct space *s, bool synced)
 			    s->name);
 	daemon_publish(ctx, json_pack("{s:s s:s s:b}", "event", "sync", "space", s->name, "synced",
 				      synced));
+	if (synced)
+		daemon_losses_look(ctx, s);
 }
 
 /* Something no longer fits into the maps, or does so again. */
@@ -138,6 +140,7 @@ static void on_settled(void *ctx, struct space *s)
 	note_full(d, s);
 	negotiations_settled(d->negotiations, s);
 	daemon_waits_settled(d, s);
+	daemon_losses_look(d, s);
 }
 
 /* An earlier daemon's exemptions, of IKE daemons that are no more. */
@@ -163,6 +166,7 @@ static void on_committed(void *ctx, struct space *s)
 	note_full(d, s);
 	daemon_queues(d);
 	holds_decide_anew(d->holds); /* its negotiations can start now */
+	daemon_losses_look(d, s);
 	if (d->ready)
 		return;
 	LL_FOREACH(d->spaces, s)
@@ -270,6 +274,7 @@ void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 	out->hold_nonblocking_timeout = in->hold_nonblocking_timeout / 1000000;
 	out->hold_max = in->hold_max;
 	out->guard_off = in->guard_off;
+	out->close_on_loss = in->close_on_loss;
 	if (in->spd_host)
 		out->spd_netns = d->spaces->netns;
 }
@@ -307,6 +312,7 @@ void daemon_gates_changed(struct daemon *d)
 	update_kick(d);
 	daemon_queues(d);
 	holds_decide_anew(d->holds);
+	daemon_losses_look(d, NULL);
 }
 
 static void attach_gates(struct daemon *d)
@@ -453,6 +459,8 @@ static int start(struct daemon *d, struct error *e)
 				&(struct hold_watchers){watched, on_negotiation, d}, &d->holds, e);
 	if (!err)
 		negotiations_on_failed(d->negotiations, on_negotiation_failed);
+	if (!err)
+		err = daemon_losses_new(d, e);
 	if (err)
 		return err;
 	err = daemon_open_spaces(d, &space_ops, e);
@@ -474,6 +482,7 @@ static void stop(struct daemon *d)
 	control_free(d->control);
 	daemon_queues_stop(d);
 	daemon_doctor_stop(d);
+	daemon_losses_free(d);
 	negotiations_free(d->negotiations);
 	holds_free(d->holds);
 	keeper_stop(&d->keeper);

@@ -182,6 +182,16 @@ static void check_hold(json_t *list, struct daemon *d)
 			"a call was rejected and not held: %s", holds_problem(d->holds));
 }
 
+static void check_losses(json_t *list, struct daemon *d)
+{
+	const char *problem = daemon_losses_problem(d);
+
+	if (problem)
+		daemon_check_add(list, "on-loss", "fail",
+				 "a kernel with CONFIG_INET_DIAG_DESTROY, or on-loss=keep",
+				 "on-loss=close: this kernel does not close sockets: %s", problem);
+}
+
 json_t *daemon_checks(struct daemon *d)
 {
 	json_t *list = json_array();
@@ -194,6 +204,7 @@ json_t *daemon_checks(struct daemon *d)
 	check_programs(list, d->bpf);
 	check_lsm(list, d->bpf);
 	check_hold(list, d);
+	check_losses(list, d);
 	LL_FOREACH(gates_first(d->gates), gate) {
 		if (gate_state(gate) == GATE_ABSENT) {
 			daemon_check_add(list, "gate", "ok", NULL,

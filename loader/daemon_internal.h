@@ -35,6 +35,7 @@ struct daemon {
 	unsigned int ring_events;     /* in this turn */
 	struct doctor *doctors;	      /* requests for a doctor, the first is at work */
 	struct container *containers; /* gates whose network namespaces are spaces */
+	struct losses *losses;	      /* sockets that lose what protects them */
 	struct wait_request *waits;
 	size_t wait_count;
 	uint64_t started; /* boottime */
@@ -83,6 +84,19 @@ void daemon_queues(struct daemon *d);
 /* What somebody took back is tried again. */
 void daemon_queues_anew(struct daemon *d);
 void daemon_queues_stop(struct daemon *d);
+
+/*
+ * daemon_losses.c: on-loss=close. Sockets of gates whose packets would leave in clear and must not
+ * are closed, as decide() says of each: some at a time, in the loop.
+ */
+int daemon_losses_new(struct daemon *d, struct error *e);
+void daemon_losses_free(struct daemon *d);
+/* What protects flows in that space may have changed; NULL: in any. */
+void daemon_losses_look(struct daemon *d, struct space *s);
+/* The space is about to go. */
+void daemon_losses_forget(struct daemon *d, const struct space *s);
+/* Why this kernel cannot close sockets, where some gate wants it; NULL: it can, or none does. */
+const char *daemon_losses_problem(struct daemon *d);
 
 /* The settings of a gate as the maps have them, and back as text. */
 void gate_settings_make(const struct daemon *d, const struct gate_config *in,

@@ -155,6 +155,7 @@ static void close_space(struct daemon *d, struct space *s)
 
 	negotiations_forget(d->negotiations, s);
 	daemon_doctor_forget(d, s);
+	daemon_losses_forget(d, s);
 	space_queue(s, false);
 	LL_DELETE(d->spaces, s);
 	space_free(s);

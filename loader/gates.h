@@ -48,7 +48,8 @@ struct gate {
 	bool unadopted;	      /* pinned, but it could not be taken over: tried again */
 	int link[HOOK_COUNT]; /* -1: none */
 	struct gate_settings settings;
-	bool absent;	   /* not attached for want of its cgroup alone */
+	uint64_t closed, closed_told; /* sockets, by on-loss=close; and those that the log has */
+	bool absent;		      /* not attached for want of its cgroup alone */
 	char problem[512]; /* why it is absent or not taken over; empty: it is attached */
 };
 

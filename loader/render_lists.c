@@ -128,6 +128,7 @@ static const struct render_column gates[] = {
 	{"REFUSED", "counters.refused", NULL, NULL},
 	{"AUDITED", "counters.audited", NULL, NULL},
 	{"DROPPED", "counters.guard_dropped", NULL, NULL},
+	{"CLOSED", "counters.closed", NULL, NULL},
 	{"PROTECTED", "counters.verdicts.protected", NULL, NULL},
 	{"CLEAR", "counters.verdicts.clear", NULL, NULL},
 	{"WAIT", "counters.verdicts.wait", NULL, NULL},

@@ -37,6 +37,8 @@
 	  "Packets that the guard dropped.")                                                       \
 	X("counters.guard_audited", "sagate_gate_guard_audited_total", "counter",                  \
 	  "Packets that it let pass only because of mode audit.")                                  \
+	X("counters.closed", "sagate_gate_closed_total", "counter",                                \
+	  "Sockets that were closed because what protected them went (on-loss=close).")            \
 	X("counters.events", "sagate_gate_events_total", "counter",                                \
 	  "Events put into the ring buffer.")                                                      \
 	X("counters.lost", "sagate_gate_events_lost_total", "counter",                             \

@@ -79,8 +79,9 @@ struct space {
 	uint64_t netns;	      /* cookie */
 	__u32 slot;
 	bool committed;
-	__u8 full_told; /* what does not fit into the maps: see space_full.h */
-	bool container; /* of gates, who say when it ends: see daemon_containers.c */
+	__u8 full_told;	      /* what does not fit into the maps: see space_full.h */
+	bool look_for_losses; /* see daemon_losses.c */
+	bool container;	      /* of gates, who say when it ends: see daemon_containers.c */
 	bool require_children;
 	bool ike_heard;	       /* its children were listed at least once */
 	uint64_t ike_up_since; /* boottime */

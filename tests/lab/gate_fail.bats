@@ -175,6 +175,48 @@ delete_out() {
 	gate_touched
 }
 
+# connected SOCKET...: a program in the gate has these sockets; sends_all: what became of them.
+connected() {
+	rm -f "$LAB_DIR/end"
+	# shellcheck disable=SC2016,SC2154 # expanded inside; of peers.sh
+	lab_spawn "$LAB_DIR/connected.out" sh -c 'echo $$ >/sys/fs/cgroup/gated/cgroup.procs
+		exec nsenter --net=/run/netns/a -- "$@"' connected \
+		"$lab_repo/tests/kernel/connected.py" "$LAB_DIR/end" "$@" >"$LAB_DIR/connected.pid"
+	lab_wait_until 30 grep -q ready "$LAB_DIR/connected.out"
+}
+sends_all() {
+	touch "$LAB_DIR/end"
+	lab_wait_until 30 lab_gone "$(cat "$LAB_DIR/connected.pid")"
+	sed 1d "$LAB_DIR/connected.out" | paste -sd ,
+}
+closed_is() { [ "$(gate_moved closed)" = "$1" ]; }
+flush_all() { lab_exec a ip xfrm policy flush && lab_exec a ip xfrm state flush; }
+
+@test "on-loss=close: what loses SA and policy is closed and sends nothing in clear; under a trap it waits for its SA" {
+	gate_lab
+	sagate attach /gated --name gated --set on-loss=close >/dev/null
+	lab_wait_until 60 goes_through
+	connected tcp:192.0.2.2 udp:192.0.2.2 udp:127.0.0.1
+	gate_mark
+	flush_all
+	lab_wait_until 20 closed_is 2
+	[ "$(sends_all)" = "tcp:192.0.2.2 ECONNABORTED,udp:192.0.2.2 EDESTADDRREQ,udp:127.0.0.1 ok" ]
+	lab_capture_proves
+	[ "$(gate_plain)" = 0 ]
+	gate_touched
+	gate_lab a:start_action=trap
+	lab_wait_until 60 goes_through
+	connected tcp:192.0.2.2
+	gate_mark
+	lab_terminate a
+	lab_wait_until 10 gate_waits
+	[ "$(sends_all)" = "tcp:192.0.2.2 ok" ]
+	closed_is 0
+	[ "$(gate_plain)" = 0 ]
+	sagate attach /gated --name gated >/dev/null
+	gate_touched
+}
+
 vici_gone() { [ "$(gate_look | jq '.spaces[0].ike.up')" = false ]; }
 
 @test "an IKE daemon that dies and comes back empty: what it required stays required" {
