@@ -157,6 +157,23 @@ static __always_inline void gate_decide(struct call *c, const struct gate_settin
 		recent_keep(c, g);
 }
 
+/* See PROBE_PORT. Not inlined: the programs' own stack is full. */
+static __noinline int is_probe(const struct flow *f)
+{
+	if (f->dport != bpf_htons(PROBE_PORT) || f->proto != IPPROTO_UDP)
+		return false;
+	if (f->family == AF_INET)
+		return f->daddr[0] == bpf_htonl(PROBE_IPV4);
+	return f->daddr[0] == bpf_htonl(PROBE_IPV6_0) && f->daddr[1] == bpf_htonl(PROBE_IPV6_1) &&
+	       !(f->daddr[2] | f->daddr[3]);
+}
+
+static __always_inline int refuse_probe(void)
+{
+	set_retval(-PROBE_ERRNO);
+	return 0;
+}
+
 /* Returns what the hook returns: 1 pass, 0 refuse (the errno is set). */
 static __always_inline int gate(struct call *c, __u8 hook)
 {
@@ -168,6 +185,8 @@ static __always_inline int gate(struct call *c, __u8 hook)
 	known = recent_find(&c->flow, g, 0);
 	if (known >= 0 && known < REASON_COUNT)
 		answer(d, known);
+	else if (is_probe(&c->flow))
+		return refuse_probe();
 	else
 		gate_decide(c, g, hook);
 	if (!verdict_passes(d->verdict) && is_ike_daemon())

@@ -473,6 +473,17 @@ struct event {
 	char comm[16];
 };
 
+/*
+ * A UDP connect() or send to here is refused by every gate, with this errno and uncounted, whatever
+ * else it does: by that the daemon sees that its gates' refusals reach callers. Of dummy prefixes
+ * (RFC 7600, RFC 9780), where nobody sends to. Host order.
+ */
+#define PROBE_PORT   1
+#define PROBE_ERRNO  129	 /* EKEYREJECTED */
+#define PROBE_IPV4   0xc0000008U /* 192.0.0.8 */
+#define PROBE_IPV6_0 0x01000000U /* 100:0:0:1:: */
+#define PROBE_IPV6_1 1
+
 #define SAGATE_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "ABI: size of struct " #t)
 _Static_assert(VERDICT_COUNT <= VERDICTS_MAX, "verdicts have counters");
 _Static_assert(REASON_COUNT <= REASONS_MAX, "reasons have counters");

@@ -461,6 +461,8 @@ static int start(struct daemon *d, struct error *e)
 		negotiations_on_failed(d->negotiations, on_negotiation_failed);
 	if (!err)
 		err = daemon_losses_new(d, e);
+	if (!err)
+		err = daemon_watch_new(d, e);
 	if (err)
 		return err;
 	err = daemon_open_spaces(d, &space_ops, e);

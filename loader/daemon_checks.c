@@ -219,6 +219,7 @@ json_t *daemon_checks(struct daemon *d)
 		}
 		daemon_check_add(list, "gate", "ok", NULL, "gate %s: %s, mode %s", gate->name,
 				 gate->cgroup, mode_name(gate->settings.mode));
+		daemon_watch_checks(list, d, gate);
 		if (gate->settings.guard_off)
 			daemon_check_add(list, "guard", "warn", "guard=on",
 					 "gate %s: guard=off: packets of ping, raw, SCTP and L2TP "

@@ -47,12 +47,13 @@ static json_t *counters_json(const struct daemon *d, const struct gate *gate)
 	for (int i = UNHELD_NOT + 1; i < UNHELD_COUNT; i++)
 		if (c.unheld[i])
 			json_object_set_new(unheld, unheld_name(i), json_integer(c.unheld[i]));
-	return json_pack(
-		"{s:I s:I s:I s:I s:I s:o s:I s:I s:I s:o s:o}", "refused", (json_int_t)c.refused,
-		"audited", (json_int_t)c.audited, "events", (json_int_t)c.events, "lost",
-		(json_int_t)c.lost, "held", (json_int_t)c.held, "unheld", unheld, "guard_dropped",
-		(json_int_t)c.guard_dropped, "guard_audited", (json_int_t)c.guard_audited, "closed",
-		(json_int_t)gate->closed, "verdicts", verdicts, "reasons", reasons);
+	return json_pack("{s:I s:I s:I s:I s:I s:o s:I s:I s:I s:I s:o s:o}", "refused",
+			 (json_int_t)c.refused, "audited", (json_int_t)c.audited, "events",
+			 (json_int_t)c.events, "lost", (json_int_t)c.lost, "held",
+			 (json_int_t)c.held, "unheld", unheld, "guard_dropped",
+			 (json_int_t)c.guard_dropped, "guard_audited", (json_int_t)c.guard_audited,
+			 "closed", (json_int_t)gate->closed, "meddled", (json_int_t)gate->meddled,
+			 "verdicts", verdicts, "reasons", reasons);
 }
 
 json_t *gate_to_json(const struct daemon *d, const struct gate *gate)
@@ -65,6 +66,8 @@ json_t *gate_to_json(const struct daemon *d, const struct gate *gate)
 
 	if (o) {
 		json_object_set_new(o, "cgroup", json_text(gate->cgroup));
+		json_object_set_new(o, "enforced",
+				    gate->probed ? json_boolean(!gate->undone[0]) : json_null());
 		json_object_set_new(o, "container",
 				    gate->container[0] ? json_string(gate->container)
 						       : json_null());
@@ -225,9 +228,12 @@ static json_t *problems_json(struct daemon *d)
 			selectors_problem(list, s);
 		full_problem(list, s);
 	}
-	LL_FOREACH(gates_first(d->gates), gate)
+	LL_FOREACH(gates_first(d->gates), gate) {
 		if (gate_state(gate) == GATE_FAILED)
 			problem(list, "gate %s is not attached: %s", gate->name, gate->problem);
+		if (gate->undone[0])
+			problem(list, "gate %s: %s", gate->name, gate->undone);
+	}
 	return list;
 }
 

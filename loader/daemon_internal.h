@@ -98,6 +98,11 @@ void daemon_losses_forget(struct daemon *d, const struct space *s);
 /* Why this kernel cannot close sockets, where some gate wants it; NULL: it can, or none does. */
 const char *daemon_losses_problem(struct daemon *d);
 
+/* daemon_watch.c. Gates that others meddle with: looked for twice a second. */
+int daemon_watch_new(struct daemon *d, struct error *e);
+/* doctor: of a gate that is attached. */
+void daemon_watch_checks(json_t *list, struct daemon *d, const struct gate *gate);
+
 /* The settings of a gate as the maps have them, and back as text. */
 void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 			struct gate_settings *out);

@@ -163,9 +163,10 @@ static int adopt_one(struct bpf *b, struct gate *gate, int hook, struct error *e
 		return error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
 				 strerror(errno));
 	id = link_cgroup(gate->link[hook]);
-	if (!id)
-		return error_set(e, -ENOENT, "no-such-cgroup", "gate %s: its cgroup is gone",
-				 gate->name);
+	if (!id) { /* its cgroup is gone, or somebody has detached it: the others tell */
+		remove_one(b, gate, hook);
+		return 0;
+	}
 	if (gate->cgroup_id && gate->cgroup_id != id)
 		return error_set(e, -EINVAL, "pin",
 				 "gate %s: its links are of two cgroups: "
@@ -189,7 +190,8 @@ int gate_links_adopt(struct bpf *b, struct gate *gate, struct error *e)
 	for (int hook = 0; hook < HOOK_COUNT && !err; hook++)
 		err = adopt_one(b, gate, hook, e);
 	if (!err && !gate->cgroup_id)
-		err = error_set(e, -ENOENT, "no-such-cgroup", "gate %s: none of its links is there",
+		err = error_set(e, -ENOENT, "no-such-cgroup",
+				"gate %s: none of its links is attached: its cgroup is gone",
 				gate->name);
 	if (err == -ENOENT) { /* the kernel has detached them: nothing opens */
 		gate_links_remove(b, gate);
@@ -252,5 +254,66 @@ void gate_links_remove(struct bpf *b, struct gate *gate)
 
 bool gate_links_alive(const struct gate *gate)
 {
-	return gate->link[0] >= 0 && link_cgroup(gate->link[0]) == gate->cgroup_id;
+	for (int hook = 0; hook < HOOK_COUNT; hook++)
+		if (gate->link[hook] >= 0 && link_cgroup(gate->link[hook]) == gate->cgroup_id)
+			return true;
+	return false;
+}
+
+enum gate_link_state gate_link_look(struct bpf *b, const struct gate *gate, enum hook hook)
+{
+	struct bpf_link_info link = {};
+	struct bpf_prog_info prog = {};
+	__u32 size = sizeof(link);
+
+	if (gate->link[hook] < 0 || !has_program(b, hook) || !wants(gate, hook))
+		return GATE_LINK_OURS;
+	if (bpf_obj_get_info_by_fd(gate->link[hook], &link, &size))
+		return GATE_LINK_OURS; /* nobody has closed it: it cannot be told */
+	if (link.cgroup.cgroup_id != gate->cgroup_id)
+		return GATE_LINK_DETACHED;
+	size = sizeof(prog);
+	if (bpf_obj_get_info_by_fd(bpf_program_fd(b, hook), &prog, &size))
+		return GATE_LINK_OURS;
+	return link.prog_id == prog.id ? GATE_LINK_OURS : GATE_LINK_OTHER;
+}
+
+void gate_link_forget(struct bpf *b, struct gate *gate, enum hook hook)
+{
+	remove_one(b, gate, hook);
+}
+
+int gate_link_behind(struct bpf *b, struct gate *gate, int cgroup_fd, enum hook hook,
+		     struct error *e)
+{
+	_cleanup_close_ int before = gate->link[hook];
+	char path[PIN_PATH_MAX], aside[PIN_PATH_MAX + 8];
+	int err;
+
+	if (before < 0)
+		return 0;
+	link_path(b, gate, hook, path);
+	snprintf(aside, sizeof(aside), "%s-old", path);
+	if (rename(path, aside))
+		err = error_set(e, -errno, "pin", "gate %s: %s: %s", gate->name, path,
+				strerror(errno));
+	else
+		err = make_one(b, gate, cgroup_fd, hook, e);
+	if (!err) {
+		unlink(aside);
+		return 0;
+	}
+	rename(aside, path);
+	gate->link[hook] = TAKE_FD(before);
+	return err;
+}
+
+enum bpf_attach_type gate_hook_type(enum hook hook)
+{
+	return hook_types[hook];
+}
+
+const char *gate_hook_name(enum hook hook)
+{
+	return hook_names[hook];
 }

@@ -3,6 +3,8 @@
 #ifndef SAGATE_GATE_LINKS_H
 #define SAGATE_GATE_LINKS_H
 
+#include <linux/bpf.h>
+
 #include "gates.h"
 
 /*
@@ -25,7 +27,26 @@ void gate_links_remove(struct bpf *b, struct gate *gate);
 /* Closes and leaves the pins. */
 void gate_links_close(struct gate *gate);
 
-/* Whether the cgroup still lives: the kernel detaches links when it is removed. */
+/*
+ * Whether any of them is attached: the kernel detaches links when their cgroup is removed, and no
+ * socket that was made in it is left.
+ */
 bool gate_links_alive(const struct gate *gate);
+
+enum gate_link_state {
+	GATE_LINK_OURS, /* or the gate is to have none for that hook */
+	GATE_LINK_DETACHED,
+	GATE_LINK_OTHER, /* another program is behind it */
+};
+
+enum gate_link_state gate_link_look(struct bpf *b, const struct gate *gate, enum hook hook);
+/* One that is detached: unpinned and closed, for gate_links_make() to make it anew. */
+void gate_link_forget(struct bpf *b, struct gate *gate, enum hook hook);
+/* A new link behind what others have attached to the cgroup, in the place of the one that is. */
+int gate_link_behind(struct bpf *b, struct gate *gate, int cgroup_fd, enum hook hook,
+		     struct error *e);
+
+enum bpf_attach_type gate_hook_type(enum hook hook);
+const char *gate_hook_name(enum hook hook);
 
 #endif

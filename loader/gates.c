@@ -12,6 +12,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "gate_links.h"
+#include "gate_watch.h"
 #include "log.h"
 
 struct gates {
@@ -39,11 +40,13 @@ static struct gate *gate_new(const char *name)
 	snprintf(gate->name, sizeof(gate->name), "%s", name);
 	for (int hook = 0; hook < HOOK_COUNT; hook++)
 		gate->link[hook] = -1;
+	gate_probe_init(&gate->probe);
 	return gate;
 }
 
 static void gate_free(struct gate *gate)
 {
+	gate_probe_end(&gate->probe);
 	gate_links_close(gate);
 	free(gate);
 }
@@ -411,6 +414,14 @@ static bool remove_cgroup(const char *cgroup)
 	return errno != EBUSY;
 }
 
+/* Detached links alone are no proof: see gate_watch(). */
+static bool is_gone(const struct gate *gate)
+{
+	char path[PATH_MAX];
+
+	return !gate_links_alive(gate) && cgroup_path(gate->cgroup_id, path, NULL) == -ENOENT;
+}
+
 static void check_one(struct gates *g, struct gate *gate)
 {
 	struct error e = {};
@@ -420,9 +431,11 @@ static void check_one(struct gates *g, struct gate *gate)
 			drop(g, gate);
 		return;
 	}
-	if (gate->cgroup_id && !gate_links_alive(gate)) {
+	if (gate->cgroup_id && is_gone(gate)) {
 		log_notice("gate %s: its cgroup %s is gone", gate->name, gate->cgroup);
 		gate_links_remove(g->bpf, gate);
+		gate_probe_end(&gate->probe);
+		gate->undone[0] = '\0';
 		gate->cgroup_id = gate->settings.cgroup_id = 0;
 		if (gate->source != GATE_CONFIG) {
 			drop(g, gate);
@@ -445,4 +458,13 @@ void gates_check(struct gates *g)
 
 	LL_FOREACH_SAFE(g->list, gate, next)
 	check_one(g, gate);
+}
+
+void gates_watch(struct gates *g, const struct gate_watcher *w)
+{
+	struct gate *gate;
+
+	LL_FOREACH(g->list, gate)
+		if (gate->cgroup_id)
+			gate_watch(g->bpf, gate, w);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "bpf.h"
+#include "gate_probe.h"
 
 enum { GATE_NAME_MAX = 64, GATE_CONTAINER_MAX = 255 };
 
@@ -49,8 +50,13 @@ struct gate {
 	int link[HOOK_COUNT]; /* -1: none */
 	struct gate_settings settings;
 	uint64_t closed, closed_told; /* sockets, by on-loss=close; and those that the log has */
-	bool absent;		      /* not attached for want of its cgroup alone */
-	char problem[512]; /* why it is absent or not taken over; empty: it is attached */
+	struct gate_probe probe;
+	bool probed;	    /* a moment ago */
+	char undone[512];   /* what it refuses comes through, and why; empty: it does not */
+	uint64_t meddled;   /* how often somebody detached, replaced or undid its programs */
+	uint64_t behind_at; /* boottime: its links were attached anew, behind others' */
+	bool absent;	    /* not attached for want of its cgroup alone */
+	char problem[512];  /* why it is absent or not taken over; empty: it is attached */
 };
 
 struct gates;
@@ -77,6 +83,10 @@ void gates_reload_end(struct gates *g);
 
 /* Once a second: cgroups that came and went, runs that ended. */
 void gates_check(struct gates *g);
+
+struct gate_watcher;
+/* Twice a second: gates that others meddle with, see gate_watch.h. */
+void gates_watch(struct gates *g, const struct gate_watcher *w);
 
 struct gate *gates_find(struct gates *g, const char *name);
 struct gate *gates_of_cgroup(struct gates *g, __u64 cgroup_id);

@@ -39,6 +39,10 @@
 	  "Packets that it let pass only because of mode audit.")                                  \
 	X("counters.closed", "sagate_gate_closed_total", "counter",                                \
 	  "Sockets that were closed because what protected them went (on-loss=close).")            \
+	X("enforced", "sagate_gate_enforced", "gauge",                                             \
+	  "Whether what the gate refuses is refused, tried with a call of its own.")               \
+	X("counters.meddled", "sagate_gate_meddled_total", "counter",                              \
+	  "How often others detached, replaced or undid the gate's programs.")                     \
 	X("counters.events", "sagate_gate_events_total", "counter",                                \
 	  "Events put into the ring buffer.")                                                      \
 	X("counters.lost", "sagate_gate_events_lost_total", "counter",                             \

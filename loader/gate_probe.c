@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "abi.h"
+#include "cleanup.h"
+#include "gate_probe.h"
+
+#ifndef MSG_PROBE
+#define MSG_PROBE 0x10 /* linux/socket.h */
+#endif
+
+#define CHILD_CGROUP "sagate-probe"
+
+enum { REST = 20 };
+
+void gate_probe_init(struct gate_probe *p)
+{
+	*p = (struct gate_probe){.sockets = {-1, -1}, .from = -1};
+}
+
+/* In the child: two sockets of the cgroup that it was made in, over to the daemon. */
+static __attribute__((noreturn)) void make_sockets(int to)
+{
+	union {
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr head;
+	} control = {.head = {.cmsg_len = CMSG_LEN(2 * sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS}};
+	struct iovec iov = {.iov_base = "", .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	int fds[2];
+
+	dup2(to, 0);
+	close_range(3, ~0U, 0);
+	fds[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fds[1] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fds[0] >= 0 && fds[1] < 0)
+		fds[1] = dup(fds[0]); /* a host without IPv6 */
+	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
+	_exit(sendmsg(0, &msg, MSG_NOSIGNAL) < 0);
+}
+
+static pid_t clone_into(int cgroup_fd, int to)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (__u64)cgroup_fd};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (!pid)
+		make_sockets(to);
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+/* A cgroup that gives its controllers to child cgroups takes no process: one of its own then. */
+static pid_t clone_below(int cgroup_fd, int to)
+{
+	_cleanup_close_ int below = -1;
+	pid_t pid;
+
+	if (mkdirat(cgroup_fd, CHILD_CGROUP, 0700) && errno != EEXIST)
+		return -errno;
+	below = openat(cgroup_fd, CHILD_CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	pid = below < 0 ? -errno : clone_into(below, to);
+	if (pid < 0)
+		unlinkat(cgroup_fd, CHILD_CGROUP, AT_REMOVEDIR);
+	return pid;
+}
+
+/* A child in it would not come back before it is thawed. */
+static bool is_frozen(int cgroup_fd)
+{
+	_cleanup_close_ int fd = openat(cgroup_fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
+	char c = '0';
+
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
+}
+
+static int begin(struct gate_probe *p, int cgroup_fd)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (is_frozen(cgroup_fd))
+		return -EBUSY;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
+		return -errno;
+	pid = clone_into(cgroup_fd, fds[1]);
+	if (pid == -EBUSY)
+		pid = clone_below(cgroup_fd, fds[1]);
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		return pid;
+	}
+	p->child = pid;
+	p->from = fds[0];
+	return 0;
+}
+
+static void reap(struct gate_probe *p)
+{
+	if (p->child && waitpid(p->child, NULL, WNOHANG))
+		p->child = 0;
+}
+
+/* What the child sent: -EAGAIN: nothing yet. */
+static int receive(struct gate_probe *p)
+{
+	union {
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr head;
+	} control = {};
+	char byte;
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(p->from, &msg, MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return -errno;
+	if (!n || !CMSG_FIRSTHDR(&msg) || control.head.cmsg_len != CMSG_LEN(2 * sizeof(int)))
+		return -ECHILD; /* it was killed, or could make none */
+	memcpy(p->sockets, CMSG_DATA(&control.head), sizeof(p->sockets));
+	for (int i = 0; i < 2; i++)
+		if (setsockopt(p->sockets[i], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3))
+			return -errno;
+	return 0;
+}
+
+static void drop(struct gate_probe *p)
+{
+	for (int i = 0; i < 2; i++) {
+		cleanup_close(&p->sockets[i]);
+		p->sockets[i] = -1;
+	}
+	cleanup_close(&p->from);
+	p->from = -1;
+}
+
+static void failed(struct gate_probe *p, int err)
+{
+	drop(p);
+	p->err = err;
+	p->resting = REST;
+}
+
+bool gate_probe_ready(struct gate_probe *p, int cgroup_fd)
+{
+	int err;
+
+	reap(p);
+	if (p->sockets[0] >= 0) {
+		if (!p->child)
+			unlinkat(cgroup_fd, CHILD_CGROUP, AT_REMOVEDIR);
+		return true;
+	}
+	if (p->resting) {
+		p->resting--;
+		return false;
+	}
+	err = p->from < 0 && !p->child ? begin(p, cgroup_fd) : 0;
+	if (!err && p->from >= 0)
+		err = receive(p);
+	if (!err)
+		p->err = 0;
+	else if (err != -EAGAIN)
+		failed(p, err);
+	return !err && p->sockets[0] >= 0;
+}
+
+static socklen_t address(enum hook hook, struct sockaddr_storage *to)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)to;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
+
+	memset(to, 0, sizeof(*to));
+	if (hook == HOOK_CONNECT4 || hook == HOOK_SENDMSG4) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(PROBE_PORT);
+		v4->sin_addr.s_addr = htonl(PROBE_IPV4);
+		return sizeof(*v4);
+	}
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(PROBE_PORT);
+	v6->sin6_addr.s6_addr32[0] = htonl(PROBE_IPV6_0);
+	v6->sin6_addr.s6_addr32[1] = htonl(PROBE_IPV6_1);
+	return sizeof(*v6);
+}
+
+static int disconnect(int fd)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	return connect(fd, &none, sizeof(none));
+}
+
+int gate_probe_ask(const struct gate_probe *p, enum hook hook)
+{
+	bool connects = hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6;
+	int fd = p->sockets[hook == HOOK_CONNECT6 || hook == HOOK_SENDMSG6];
+	struct sockaddr_storage to;
+	socklen_t len = address(hook, &to);
+	long r;
+
+	if (connects)
+		r = connect(fd, (struct sockaddr *)&to, len);
+	else
+		r = sendto(fd, "", 0, MSG_CONFIRM | MSG_PROBE | MSG_NOSIGNAL,
+			   (struct sockaddr *)&to, len);
+	if (r < 0)
+		return errno == PROBE_ERRNO ? 0 : errno;
+	if (connects)
+		disconnect(fd);
+	return -1;
+}
+
+void gate_probe_end(struct gate_probe *p)
+{
+	drop(p);
+	if (p->child) {
+		kill(p->child, SIGKILL);
+		waitpid(p->child, NULL, 0);
+	}
+	p->child = 0;
+}
