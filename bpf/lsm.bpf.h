@@ -5,13 +5,19 @@
  * sock_addr programs follow the cgroup in which a socket was made, these the caller's. What
  * connect4/6 and sendmsg4/6 of the same gate see is left to them.
  *
+ * And for those that are refused because nobody could judge them: is_roundabout().
+ *
  * They run before the kernel has looked at the call: what it will refuse itself passes.
  */
 #ifndef SAGATE_LSM_BPF_H
 #define SAGATE_LSM_BPF_H
 
 #define AF_UNSPEC 0
+#define AF_RDS	  21
+#define AF_PPPOX  24
 #define SOCK_RAW  3
+
+#define PX_PROTO_OE 0 /* PPPoE, which is not IP */
 
 #define IPPROTO_MH    135
 #define IPPROTO_RAW   255
@@ -55,6 +61,19 @@ static __always_inline bool is_ipv6(const struct sock *sk)
 static __always_inline bool is_inet(const struct sock *sk)
 {
 	return sk->__sk_common.skc_family == AF_INET || is_ipv6(sk);
+}
+
+/*
+ * It sends IP packets by another socket, which the guard is not asked about: L2TP and PPTP on a
+ * tunnel's, while the packet is the session's (ip_queue_xmit()), RDS on one that a thread of the
+ * kernel's made. Any user may have one. Where they go cannot be told here: such a call is a flow
+ * that is not known.
+ */
+static __always_inline bool is_roundabout(const struct sock *sk)
+{
+	const __u16 family = sk->__sk_common.skc_family;
+
+	return family == AF_RDS || (family == AF_PPPOX && sk->sk_protocol != PX_PROTO_OE);
 }
 
 /* Made in the caller's cgroup, or below the gate's: then its sock_addr programs run for it. */
@@ -248,6 +267,8 @@ static __noinline bool flow_socket(struct flow *f, const struct sock *sk, const 
 				   __u32 len, bool connects)
 {
 	flow_sock(f, sk);
+	if (is_roundabout(sk))
+		return true;
 	if (name ? !flow_named(f, sk, name, len, connects) : !flow_connected(f, sk))
 		return false;
 	if (f->family)
@@ -309,9 +330,9 @@ int lsm_connect(__u64 *ctx)
 	const struct sock *sk = ((const struct socket *)ctx[0])->sk;
 	bool seen;
 
-	if (!sk || !is_inet(sk))
+	if (!sk || !(is_inet(sk) || is_roundabout(sk)))
 		return 1;
-	seen = connect_is_seen(sk);
+	seen = is_inet(sk) && connect_is_seen(sk);
 	if (seen && is_callers(sk))
 		return 1;
 	return lsm_gate(sk, seen, (const void *)ctx[1], ctx[2], HOOK_LSM_CONNECT);
@@ -326,10 +347,10 @@ int lsm_sendmsg(__u64 *ctx)
 	const void *name;
 	bool seen;
 
-	if (!sk || !is_inet(sk))
+	if (!sk || !(is_inet(sk) || is_roundabout(sk)))
 		return 1;
 	name = sendmsg_name(sk, msg);
-	seen = sendmsg_is_seen(sk, name);
+	seen = is_inet(sk) && sendmsg_is_seen(sk, name);
 	if (seen && is_callers(sk))
 		return 1;
 	return lsm_gate(sk, seen, name, msg->msg_namelen, HOOK_LSM_SENDMSG);
