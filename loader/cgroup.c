@@ -357,40 +357,60 @@ int cgroup_of_pid(pid_t pid, char path[PATH_MAX], struct error *e)
 			 "process %d has no cgroup v2 that can be seen from here", pid);
 }
 
-static pid_t own_first_pid(int dirfd)
+/* Processes outside our PID namespace show as 0, and are left out. */
+static bool each_own(int dirfd, bool (*each)(void *ctx, pid_t pid), void *ctx)
 {
 	_cleanup_close_ int fd = openat(dirfd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	char text[16] = "";
+	_cleanup_(cleanup_file) FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
+	bool more = true;
+	int pid;
 
-	/* a process outside our PID namespace shows as 0 */
-	return fd < 0 || read(fd, text, sizeof(text) - 1) < 0 ? 0 : (pid_t)atoi(text);
+	if (f)
+		TAKE_FD(fd);
+	while (f && more && fscanf(f, "%d", &pid) == 1)
+		more = pid <= 0 || each(ctx, pid);
+	return more;
 }
 
-static pid_t first_pid(int dirfd, int depth)
+static bool each_below(int dirfd, int depth, bool (*each)(void *ctx, pid_t pid), void *ctx)
 {
 	_cleanup_(cleanup_dir) DIR *dir = NULL;
 	struct dirent *entry;
-	pid_t pid = own_first_pid(dirfd);
-	int copy = pid ? -1 : openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool more = each_own(dirfd, each, ctx);
+	int copy = more ? openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (copy < 0)
-		return pid;
+		return more;
 	dir = fdopendir(copy);
 	if (!dir)
 		close(copy);
-	while (dir && !pid && depth < WALK_DEPTH && (entry = readdir(dir))) {
+	while (dir && more && depth < WALK_DEPTH && (entry = readdir(dir))) {
 		_cleanup_close_ int child = -1;
 
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		child = openat(dirfd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (child >= 0)
-			pid = first_pid(child, depth + 1);
+			more = each_below(child, depth + 1, each, ctx);
 	}
-	return pid;
+	return more;
+}
+
+void cgroup_each_pid(int fd, bool (*each)(void *ctx, pid_t pid), void *ctx)
+{
+	each_below(fd, 0, each, ctx);
+}
+
+static bool first_one(void *ctx, pid_t pid)
+{
+	*(pid_t *)ctx = pid;
+	return false;
 }
 
 pid_t cgroup_first_pid(int fd)
 {
-	return first_pid(fd, 0);
+	pid_t pid = 0;
+
+	cgroup_each_pid(fd, first_one, &pid);
+	return pid;
 }

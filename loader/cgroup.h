@@ -51,6 +51,9 @@ bool cgroup_is_root(const char *path);
  */
 int cgroup_of_pid(pid_t pid, char path[PATH_MAX], struct error *e);
 
+/* Each process in an open cgroup and below it that can be seen, until each() returns false. */
+void cgroup_each_pid(int fd, bool (*each)(void *ctx, pid_t pid), void *ctx);
+
 /* A process in an open cgroup, or else below it; 0: there is none that can be seen. */
 pid_t cgroup_first_pid(int fd);
 

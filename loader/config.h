@@ -71,6 +71,9 @@ struct config_gate {
 	unsigned int line;
 };
 
+/* Directions of default-block=. */
+enum { BLOCK_OUT = 1, BLOCK_IN = 2, BLOCK_FWD = 4 };
+
 #define CONFIG_LIST_MAX 16 /* addresses or port ranges of one key */
 
 struct config_ports {
@@ -96,6 +99,8 @@ struct config_space {
 	char *name;
 	char *netns; /* name, path or process id; NULL only for "host" */
 	char *vici;  /* path of the socket; NULL: no IKE daemon is known, never so for "host" */
+	uint8_t default_block;	/* BLOCK_ bits */
+	bool has_default_block; /* given here, not taken from [daemon] */
 	unsigned int line;
 };
 
@@ -104,6 +109,8 @@ struct config {
 	char *pin;
 	int log_level;				    /* LOG_ERR … LOG_DEBUG */
 	uint32_t policies_max, sas_max, routes_max; /* entries of the maps, of all spaces */
+
+	uint8_t default_block; /* BLOCK_ bits, of every space that does not say otherwise */
 
 	enum ike_trigger trigger;
 	uint64_t ike_timeout; /* of one negotiation */

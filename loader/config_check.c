@@ -117,9 +117,18 @@ static int finish_host(struct config_parser *p)
 	return 0;
 }
 
+static void merge_default_block(struct config *c)
+{
+	for (size_t i = 0; i < c->space_count; i++)
+		if (!c->spaces[i].has_default_block)
+			c->spaces[i].default_block = c->default_block;
+}
+
 int parser_finish(struct config_parser *p)
 {
 	int r = check_spaces(p);
+
+	merge_default_block(p->c);
 
 	if (r == 0)
 		r = check_gates(p);

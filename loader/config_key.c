@@ -45,6 +45,11 @@ KEY(daemon_routes_max)
 	return value_number(v, CONFIG_ENTRIES_MAX, &p->c->routes_max, e);
 }
 
+KEY(daemon_default_block)
+{
+	return value_default_block(v, &p->c->default_block, e);
+}
+
 KEY(ike_vici)
 {
 	return value_vici(v, &p->ike_vici, e);
@@ -119,8 +124,8 @@ KEY(space_netns)
 {
 	if (p->host)
 		return error_set(e, -EINVAL, CONFIG_CODE,
-				 "\"%s\": the space \"host\" is the daemon's own namespace, only "
-				 "vici= can be set",
+				 "\"%s\": the space \"host\" is the daemon's own namespace: netns= "
+				 "cannot be set",
 				 v);
 	return value_netns(v, &SPACE(p)->netns, e);
 }
@@ -128,6 +133,12 @@ KEY(space_netns)
 KEY(space_vici)
 {
 	return value_vici(v, &SPACE(p)->vici, e);
+}
+
+KEY(space_default_block)
+{
+	SPACE(p)->has_default_block = true;
+	return value_default_block(v, &SPACE(p)->default_block, e);
 }
 
 static const struct key {
@@ -141,6 +152,7 @@ static const struct key {
 	{SECTION_DAEMON, "policies-max", daemon_policies_max},
 	{SECTION_DAEMON, "sas-max", daemon_sas_max},
 	{SECTION_DAEMON, "routes-max", daemon_routes_max},
+	{SECTION_DAEMON, "default-block", daemon_default_block},
 	{SECTION_IKE, "vici", ike_vici},
 	{SECTION_IKE, "trigger", ike_trigger},
 	{SECTION_IKE, "timeout", ike_timeout},
@@ -156,6 +168,7 @@ static const struct key {
 	{SECTION_REQUIRE, "space", require_space},
 	{SECTION_SPACE, "netns", space_netns},
 	{SECTION_SPACE, "vici", space_vici},
+	{SECTION_SPACE, "default-block", space_default_block},
 };
 
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))

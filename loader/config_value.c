@@ -100,6 +100,35 @@ int value_trigger(const char *value, enum ike_trigger *out, struct error *e)
 	return r;
 }
 
+int value_default_block(const char *value, uint8_t *out, struct error *e)
+{
+	static const struct {
+		const char *name;
+		uint8_t bits;
+	} words[] = {{"out", BLOCK_OUT}, {"in", BLOCK_IN}, {"fwd", BLOCK_FWD}};
+	uint8_t bits = 0;
+
+	if (!strcmp(value, "yes") || !strcmp(value, "no")) {
+		*out = !strcmp(value, "yes") ? BLOCK_OUT : 0;
+		return 0;
+	}
+	for (const char *at = value; at; at = strchr(at, ',')) {
+		uint8_t before = bits;
+		size_t n;
+
+		at += at != value;
+		at += strspn(at, " ");
+		n = strcspn(at, ", ");
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (strlen(words[i].name) == n && !strncmp(at, words[i].name, n))
+				bits |= words[i].bits;
+		if (bits == before)
+			return value_expected(e, value, "yes, no, or a list of out, in and fwd");
+	}
+	*out = bits;
+	return 0;
+}
+
 int value_number(const char *value, uint32_t max, uint32_t *out, struct error *e)
 {
 	char expected[64];

@@ -25,6 +25,8 @@ int value_socket(const char *value, char **out, struct error *e);
 /* unix:///path → the path. */
 int value_vici(const char *value, char **out, struct error *e);
 int value_log_level(const char *value, int *out, struct error *e);
+/* yes (which is out), no, or a list of out, in, fwd: BLOCK_ bits. */
+int value_default_block(const char *value, uint8_t *out, struct error *e);
 int value_trigger(const char *value, enum ike_trigger *out, struct error *e);
 /* A number from 1 to max (below 10^9), digits only. */
 int value_number(const char *value, uint32_t max, uint32_t *out, struct error *e);

@@ -82,6 +82,8 @@ static void on_changed(void *ctx, struct space *s, enum mirror_what what,
 	char text[UNITS_TEXT], spi[16];
 	json_t *o;
 
+	if (what == MIRROR_DEFAULT)
+		daemon_keep_default(d, s);
 	if (what != MIRROR_SA || !change || !change_name(change) || !watched(d))
 		return;
 	o = json_pack("{s:s s:s s:s}", "event", "sa", "change", change_name(change), "space",

@@ -8,6 +8,7 @@
 #include "daemon_internal.h"
 #include "flow_json.h"
 #include "json_util.h"
+#include "space_default.h"
 #include "space_full.h"
 
 void daemon_check_add(json_t *list, const char *check, const char *status, const char *hint,
@@ -80,6 +81,26 @@ static void check_queue(json_t *list, const struct space *s)
 				 s->name);
 }
 
+static void check_default(json_t *list, const struct space *s)
+{
+	char text[16];
+
+	if (!s->default_block)
+		return;
+	if (s->default_open)
+		daemon_check_add(list, "default-block", "fail", "see the daemon's log",
+				 "space %s: the kernel lets pass what no policy is for (%s)",
+				 s->name, space_default_text(s->default_open, text));
+	else
+		daemon_check_add(list, "default-block", "ok", NULL,
+				 "space %s: the kernel blocks what no policy is for (%s)", s->name,
+				 space_default_text(s->default_block, text));
+	if (s->default_restored)
+		daemon_check_add(list, "default-block", "warn", "see the daemon's log",
+				 "space %s: somebody set it otherwise %llu times", s->name,
+				 (unsigned long long)s->default_restored);
+}
+
 static void check_space(json_t *list, struct space *s, bool acquire)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
@@ -100,6 +121,7 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 	check_sizes(list, s);
 	check_templates(list, s);
 	check_queue(list, s);
+	check_default(list, s);
 	if (spd.ties)
 		daemon_check_add(
 			list, "policies", "warn", "give the policies different priorities",
@@ -220,6 +242,7 @@ json_t *daemon_checks(struct daemon *d)
 		daemon_check_add(list, "gate", "ok", NULL, "gate %s: %s, mode %s", gate->name,
 				 gate->cgroup, mode_name(gate->settings.mode));
 		daemon_watch_checks(list, d, gate);
+		daemon_rights_checks(list, gate);
 		if (gate->settings.guard_off)
 			daemon_check_add(list, "guard", "warn", "guard=on",
 					 "gate %s: guard=off: packets of ping, raw, SCTP and L2TP "

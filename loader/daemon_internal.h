@@ -51,6 +51,8 @@ int daemon_open_spaces(struct daemon *d, const struct space_ops *ops, struct err
 void daemon_reload_spaces(struct daemon *d);
 /* Once a second: namespaces that came, went, or are another one under the same name. */
 void daemon_check_spaces(struct daemon *d);
+/* default-block: the kernel's default policy is what it is to be, and what others did is told. */
+void daemon_keep_default(struct daemon *d, struct space *s);
 /* "show spaces": the open ones, then those of the configuration that are not. */
 json_t *daemon_spaces_json(struct daemon *d);
 
@@ -100,6 +102,10 @@ const char *daemon_losses_problem(struct daemon *d);
 
 /* daemon_watch.c. Gates that others meddle with: looked for twice a second. */
 int daemon_watch_new(struct daemon *d, struct error *e);
+/*
+ * daemon_rights.c. doctor: the gate's processes that have rights by which they can pass it.
+ */
+void daemon_rights_checks(json_t *list, const struct gate *gate);
 /* doctor: of a gate that is attached. */
 void daemon_watch_checks(json_t *list, struct daemon *d, const struct gate *gate);
 

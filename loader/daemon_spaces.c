@@ -13,6 +13,7 @@
 #include "daemon_internal.h"
 #include "log.h"
 #include "netns.h"
+#include "space_default.h"
 #include "space_queue.h"
 
 struct space *daemon_space(struct daemon *d, const char *name)
@@ -43,6 +44,7 @@ static struct space_config space_config_of(const struct config *config,
 		.netns = in->netns,
 		.vici = in->vici,
 		.require_children = config->require_children,
+		.default_block = in->default_block,
 	};
 }
 
@@ -196,6 +198,20 @@ void daemon_reload_spaces(struct daemon *d)
 	open_spaces(d);
 }
 
+void daemon_keep_default(struct daemon *d, struct space *s)
+{
+	char text[16];
+
+	if (space_default_keep(s) != SPACE_DEFAULT_RESTORED)
+		return;
+	s->default_restored++;
+	log_warning("space %s: somebody has let the kernel's default policy pass what no policy is "
+		    "for: it is block again (%s)",
+		    s->name, space_default_text(s->default_block, text));
+	daemon_publish(d, json_pack("{s:s s:s s:s}", "event", "default", "space", s->name,
+				    "restored", text));
+}
+
 void daemon_check_spaces(struct daemon *d)
 {
 	struct space *s, *next;
@@ -204,6 +220,7 @@ void daemon_check_spaces(struct daemon *d)
 	{
 		if (space_here(s)) {
 			space_second(s);
+			daemon_keep_default(d, s);
 			continue;
 		}
 		log_info("space %s: %s is no longer the network namespace that it was: its flows "

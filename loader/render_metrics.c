@@ -55,6 +55,8 @@
 	X("sas", "sagate_space_sas", "gauge", "SAs mirrored.")                                     \
 	X("masks", "sagate_space_masks", "gauge", "Selector shapes in use.")                       \
 	X("requirements", "sagate_space_requirements", "gauge", "Requirements in force.")          \
+	X("default_restored", "sagate_space_default_restored_total", "counter",                    \
+	  "How often somebody else let the kernel's default policy pass (default-block).")         \
 	X("resyncs", "sagate_space_resyncs_total", "counter", "Snapshots taken.")                  \
 	X("overruns", "sagate_space_overruns_total", "counter", "Netlink overruns.")               \
 	X("not_stored", "sagate_space_not_stored", "gauge",                                        \

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "netns.h"
 #include "space.h"
+#include "space_default.h"
 #include "space_full.h"
 #include "space_queue.h"
 
@@ -247,6 +248,7 @@ static int start(struct space *s, const struct space_config *config, struct erro
 	err = open_netns(s, config->netns, e);
 	if (err)
 		return err;
+	space_default_want(s, config->default_block); /* before anything else is known */
 	err = bpf_space_open(s->bpf, s->netns, &s->slot);
 	if (err)
 		return error_set(e, err, "space", "space %s: %s", s->name,
@@ -313,6 +315,7 @@ void space_free(struct space *s)
 	cleanup_close(&s->acquire_fd);
 	cleanup_close(&s->ports_fd);
 	cleanup_close(&s->larval_fd);
+	space_default_free(s);
 	free(s);
 }
 
@@ -321,6 +324,7 @@ int space_reconfigure(struct space *s, const struct space_config *config, struct
 	const char *vici = config->vici ? config->vici : "";
 
 	s->require_children = config->require_children;
+	space_default_want(s, config->default_block);
 	routes_refresh(s->routes);
 	mirror_reconcile(s->mirror);
 	if (!strcmp(s->vici, vici)) {
@@ -468,6 +472,7 @@ json_t *space_to_json(const struct space *s)
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
 	struct spd_counts spd;
 	struct sad_counts sad;
+	char text[16];
 	json_t *o;
 
 	spd_count(mirror_spd(s->mirror), &spd);
@@ -487,6 +492,12 @@ json_t *space_to_json(const struct space *s)
 				       : json_null());
 	if (o) {
 		json_object_set_new(o, "full", space_full_json(s));
+		json_object_set_new(
+			o, "default_block",
+			s->default_block ? json_string(space_default_text(s->default_block, text))
+					 : json_null());
+		json_object_set_new(o, "default_restored",
+				    json_integer((json_int_t)s->default_restored));
 		json_object_set_new(o, "queue", json_string(space_queue_name(s->queue)));
 		json_object_set_new(o, "ike", ike_json(s));
 	}

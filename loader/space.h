@@ -51,6 +51,8 @@ enum space_queue {
 
 struct space;
 
+struct nl_sock;
+
 /* What happens in a space. All may come at any time from within the loop. */
 struct space_ops {
 	void (*committed)(void *ctx, struct space *s);
@@ -68,6 +70,7 @@ struct space_config {
 	const char *netns; /* NULL: our own */
 	const char *vici;  /* NULL: there is no IKE daemon to ask */
 	bool require_children;
+	uint8_t default_block; /* BLOCK_ bits of config.h */
 };
 
 struct space {
@@ -87,10 +90,16 @@ struct space {
 	uint64_t ike_up_since; /* boottime */
 	bool ike_lost;	       /* the link went down since it told of a child */
 	char ike_problem[256];
-	pid_t ike_pid;	/* exempt from gates; 0: none */
-	int acquire_fd; /* -1: not opened yet */
-	int ports_fd;	/* local_ports_open() */
-	int larval_fd;	/* net.core.xfrm_larval_drop, -1: not opened yet */
+	pid_t ike_pid;	       /* exempt from gates; 0: none */
+	int acquire_fd;	       /* -1: not opened yet */
+	int ports_fd;	       /* local_ports_open() */
+	uint8_t default_block; /* BLOCK_ bits: what it is to be, see space_default.h */
+	uint8_t default_open;  /* those that cannot be set, or that somebody has just set otherwise
+				*/
+	uint64_t default_restored; /* how often somebody did */
+	uint64_t default_set_at;   /* boottime */
+	struct nl_sock *default_nl;
+	int larval_fd; /* net.core.xfrm_larval_drop, -1: not opened yet */
 	enum space_queue queue;
 	struct bpf *bpf;
 	struct map_sink sink;

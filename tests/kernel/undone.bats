@@ -216,3 +216,21 @@ refuses_again() { [ "$(links_of connect4)" = gate_connect4 ] && [ "$(way tcp 192
 }
 removed_child() { [ ! -e "$SGK_CGROUP2$1/sagate-probe" ]; }
 is_gone() { [ -z "$(gate_of "$1")" ]; }
+
+@test "doctor names the gate's processes that have rights to pass by it, and no others" {
+	local with without said
+	with=$(sgk_spawn_gated "$SGK_DIR/with" setpriv --bounding-set=-all,+net_raw,+bpf --inh-caps=-all sleep 300)
+	echo "$with" >"$SGK_DIR/with.pid"
+	mkdir "$SGK_CGROUP2/$SGK_GATE/deeper"
+	without=$(sgk_spawn_gated "$SGK_DIR/without" setpriv --reuid=65534 --clear-groups --inh-caps=-all sleep 300)
+	echo "$without" >"$SGK_DIR/without.pid"
+	echo "$with" >"$SGK_CGROUP2/$SGK_GATE/deeper/cgroup.procs"
+	sgk_wait 5 says rights warn "gate gated: processes with rights by which they can pass it: sleep[$with] CAP_NET_RAW CAP_BPF"
+	sgk_wait 5 sleeps "$without"
+	said=$(sagate doctor --json | jq -r '.checks[] | select(.check == "rights").message')
+	[[ $said != *"$without"* && $said != *"CAP_NET_ADMIN"* ]]
+	sgk_stop "$SGK_DIR/with.pid"
+	sgk_stop "$SGK_DIR/without.pid"
+	sagate doctor --json | jq -e '.checks | all(.check != "rights")'
+}
+sleeps() { [ "$(cat "/proc/$1/comm")" = sleep ]; }

@@ -162,6 +162,14 @@ static const struct {
 	 "f:4: [space \"host\"] was there already, at line 1"},
 	{S "[space \"t\"]\nnetns=t\n", S "[space \"t\"]\nnetns=s\n",
 	 "f:3: [space \"t\"]: netns=s is the space \"s\" already"},
+	{"[daemon]\ndefault-block=yes\n", "[daemon]\ndefault-block=on\n",
+	 "f:2: default-block=\"on\": expected yes, no, or a list of out, in and fwd"},
+	{"[daemon]\ndefault-block=fwd, in,out\n", "[daemon]\ndefault-block=out,\n",
+	 "f:2: default-block=\"out,\": expected"},
+	{S "default-block=in\n", S "default-block=in,in\n",
+	 "f:3: default-block=\"in,in\": expected"},
+	{"[space \"host\"]\ndefault-block=no\n", "[space \"host\"]\ndefault-block=no,out\n",
+	 "f:2: default-block=\"no,out\": expected"},
 	{"# c\n; c\n\n[ike]\n", "mode=audit\n", "f:1: mode= stands before the first [SECTION]"},
 	{"\xef\xbb\xbf[ike]\r\ntimeout=2s\r\n", "[ike]\nhello\n", "f:2: expected KEY=VALUE"},
 	{"[ike]\n  timeout = 2s ; c\n", "[ike]\ntimeout = 2s # c\n",
@@ -194,6 +202,23 @@ static void what_is_valid_is_taken_and_its_twin_is_refused(void **state)
 		if (strncmp(e.message, rows[i].error, strlen(rows[i].error)))
 			fail_msg("row %zu: \"%s\" is not \"%s…\"", i, e.message, rows[i].error);
 	}
+}
+
+static void a_space_has_the_daemons_default_block_or_its_own(void **state)
+{
+	struct config c = {};
+
+	(void)state;
+	assert_int_equal(parse("[space \"a\"]\nnetns=a\n[space \"b\"]\nnetns=b\ndefault-block=in, "
+			       "fwd\n[space \"c\"]\nnetns=c\ndefault-block=no\n[daemon]\n"
+			       "default-block=yes\n",
+			       &c, NULL),
+			 0);
+	assert_int_equal(c.spaces[0].default_block, BLOCK_OUT);
+	assert_int_equal(c.spaces[1].default_block, BLOCK_OUT);
+	assert_int_equal(c.spaces[2].default_block, BLOCK_IN | BLOCK_FWD);
+	assert_int_equal(c.spaces[3].default_block, 0);
+	config_free(&c);
 }
 
 static void an_empty_file_is_the_defaults(void **state)
@@ -434,6 +459,7 @@ int main(void)
 		cmocka_unit_test(the_hosts_own_section_wins_over_ike),
 		cmocka_unit_test(the_limit_of_a_line_is_exact),
 		cmocka_unit_test(a_nul_byte_is_refused),
+		cmocka_unit_test(a_space_has_the_daemons_default_block_or_its_own),
 		cmocka_unit_test(settings_read_back_as_they_were_set),
 		cmocka_unit_test(a_missing_file_is_an_error_only_when_it_was_named),
 		cmocka_unit_test(the_example_is_valid),
