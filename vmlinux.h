@@ -177,6 +177,7 @@ typedef struct {
 } socket_lock_t;
 
 struct xfrm_policy {
+	__u16 family;
 	__u8 action;
 	__u8 xfrm_nr; /* templates */
 };
@@ -190,6 +191,11 @@ struct sock {
 	__u16 sk_type, sk_protocol;
 	__u32 sk_mark;
 	struct sock_cgroup_data sk_cgrp_data;
+};
+
+/* What the context of a sock_addr program is for the kernel. */
+struct bpf_sock_addr_kern {
+	struct sock *sk;
 };
 
 struct inet_sock {

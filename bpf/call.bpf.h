@@ -47,6 +47,7 @@ struct call {
 	bool packet : 1;      /* of a packet, in clear or transformed, not of a call */
 	bool transformed : 1; /* xfrm has had the packet */
 	bool noxfrm : 1;      /* the packet's device is exempt */
+	bool bypasses : 1;    /* see socket_bypasses() */
 	__u32 epoch;	      /* that one */
 	__u32 bound;	      /* what the socket is bound to, see KNOWN_INSTEAD */
 	__u32 vrf;	      /* a tunnel's source is routed in this one, 0: none; or VRF_UNKNOWN */

@@ -181,6 +181,7 @@ static __always_inline void flow_connect6(struct flow *f, struct bpf_sock_addr *
 		f->daddr[i] = ctx->user_ip6[i];
 		f->saddr[i] = sk->src_ip6[i];
 	}
+	barrier(); /* from memory: the program's stack is full */
 	flow_unmap(f, true);
 	flow_icmp(f);
 }

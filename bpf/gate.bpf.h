@@ -94,6 +94,26 @@ static __always_inline bool is_ike_daemon(void)
 	return cgroup && *cgroup == bpf_get_current_cgroup_id();
 }
 
+/*
+ * Has the socket a policy of its own that lets it send in clear, as those that IKE is spoken on?
+ * The LSM programs do not look (ctx NULL): IKE is on none of theirs. Not inlined: a program's stack
+ * is 512 bytes, with all it calls.
+ */
+static __noinline bool socket_bypasses(const struct bpf_sock_addr *ctx, __u8 family)
+{
+	const struct sock *sk = NULL;
+
+	if (!ctx)
+		return false;
+	read_kernel(sk, ((const struct bpf_sock_addr_kern *)ctx)->sk);
+	return has_bypass(sk, family);
+}
+
+static __always_inline bool is_ike(const struct call *c)
+{
+	return is_ike_daemon() || (c->bypasses && !c->forwarded);
+}
+
 static __always_inline int gate_errno(const struct gate_settings *g, const struct decision *d)
 {
 	int error = g->errno_waiting, fallback = EAGAIN;
@@ -132,12 +152,14 @@ static __always_inline __u8 udp_connect(const struct flow *f, const struct gate_
 	return REASON_COUNT;
 }
 
-/* What recent_find() does not know. Of *c only the flow is set. */
-static __always_inline void gate_decide(struct call *c, const struct gate_settings *g, __u8 hook)
+/* What recent_find() does not know. Of *c only the flow is set. ctx: see socket_bypasses(). */
+static __always_inline void gate_decide(struct call *c, const struct gate_settings *g,
+					const struct bpf_sock_addr *ctx, __u8 hook)
 {
 	__u8 reason;
 
 	__builtin_memset((void *)c + sizeof(c->flow), 0, sizeof(*c) - sizeof(c->flow));
+	c->bypasses = socket_bypasses(ctx, c->flow.family);
 	if (!c->flow.family) {
 		answer(&c->decision, REASON_FLOW_UNKNOWN);
 		return;
@@ -174,8 +196,9 @@ static __always_inline int refuse_probe(void)
 	return 0;
 }
 
-/* Returns what the hook returns: 1 pass, 0 refuse (the errno is set). */
-static __always_inline int gate(struct call *c, __u8 hook)
+/* Returns what the hook returns: 1 pass, 0 refuse (the errno is set). ctx: see socket_bypasses().
+ */
+static __always_inline int gate(struct call *c, const struct bpf_sock_addr *ctx, __u8 hook)
 {
 	const struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
 	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
@@ -188,8 +211,8 @@ static __always_inline int gate(struct call *c, __u8 hook)
 	else if (is_probe(&c->flow))
 		return refuse_probe();
 	else
-		gate_decide(c, g, hook);
-	if (!verdict_passes(d->verdict) && is_ike_daemon())
+		gate_decide(c, g, ctx, hook);
+	if (!verdict_passes(d->verdict) && is_ike(c))
 		answer(d, REASON_IKE_DAEMON);
 	count->verdict[d->verdict & (VERDICTS_MAX - 1)]++;
 	count->reason[d->reason & (REASONS_MAX - 1)]++;

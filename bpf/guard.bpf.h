@@ -70,7 +70,7 @@ static __always_inline bool is_exempt(struct __sk_buff *skb, const struct call *
 
 	if (is_sender(owner, sk) && sends_ike())
 		return true;
-	if (!c->forwarded && has_bypass(owner))
+	if (!c->forwarded && has_bypass(owner, c->flow.family))
 		return true;
 	return (is_discovery(&c->flow) && is_kernels(owner)) || comes_again(skb);
 }
@@ -195,7 +195,7 @@ static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 		answer(&c->decision, REASON_FLOW_UNKNOWN);
 	} else if (judge(skb, c, g, p)) {
 		c->flow.netns = bpf_get_socket_cookie(skb);
-		if (is_plain_flow(p) && !c->transformed)
+		if (is_plain_flow(p) && !c->transformed && !is_shared(owner_of(skb), sk))
 			recent_keep(c, g);
 		return true;
 	} else if (is_exempt(skb, c, sk)) {

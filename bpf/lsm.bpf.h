@@ -15,7 +15,6 @@
 #define AF_UNSPEC 0
 #define AF_RDS	  21
 #define AF_PPPOX  24
-#define SOCK_RAW  3
 
 #define PX_PROTO_OE 0 /* PPPoE, which is not IP */
 
@@ -317,7 +316,7 @@ static __always_inline int lsm_gate(const struct sock *sk, bool seen, const void
 		return 1;
 	if (sk->sk_type == SOCK_RAW && c.flow.family && is_disguised(&c.flow, sk, g->spd_netns))
 		c.flow.family = 0;
-	if (gate(&c, hook))
+	if (gate(&c, NULL, hook))
 		return 1;
 	lsm_kick();
 	return 0;

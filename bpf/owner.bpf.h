@@ -14,6 +14,8 @@
 #define DST_NOXFRM    2
 #define SKB_DST_NOREF 1ULL
 
+#define SOCK_RAW 3
+
 #define XFRM_POLICY_OUT	  1
 #define XFRM_POLICY_ALLOW 0
 
@@ -109,26 +111,37 @@ static __always_inline __u64 netns_of(const struct sock *sk)
 }
 
 /*
- * The socket has a policy of its own that lets it send in clear: the kernel asks that one first
- * (xfrm_sk_policy_lookup()). IKE daemons give it to the sockets they negotiate on, TCP's too; it
- * takes CAP_NET_ADMIN.
+ * The socket has a policy of its own that lets it send in clear over that family: the kernel asks
+ * that one first (xfrm_sk_policy_lookup()). IKE daemons give it to the sockets they negotiate on,
+ * TCP's too; it takes CAP_NET_ADMIN.
  */
-static __always_inline bool has_bypass(const struct sock *sk)
+static __noinline bool has_bypass(const struct sock *sk, __u16 family)
 {
 	const struct xfrm_policy *policy = NULL;
 	__u8 action = ~0, templates = ~0;
+	__u16 of = 0;
 
 	read_kernel(policy, sk->sk_policy[XFRM_POLICY_OUT]);
 	if (!policy)
 		return false;
+	read_kernel(of, policy->family);
 	read_kernel(action, policy->action);
 	read_kernel(templates, policy->xfrm_nr);
-	return action == XFRM_POLICY_ALLOW && !templates;
+	return of == family && action == XFRM_POLICY_ALLOW && !templates;
 }
 
 static __always_inline bool is_kernels(const struct sock *sk)
 {
 	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
+}
+
+/*
+ * The kernel sends resets and ICMP of every network namespace on the same few sockets, each time
+ * with another one set (inet_ctl_sock_create(), icmp_xmit_lock()).
+ */
+static __always_inline bool is_shared(const struct sock *owner, const struct bpf_sock *sk)
+{
+	return sk->type == SOCK_RAW && is_kernels(owner);
 }
 
 /*
@@ -157,12 +170,15 @@ static __always_inline __u64 cgroup_of(const struct task_struct *task)
 /*
  * Is the thread that runs here the one that sends? Sockets of TCP, SCTP and DCCP also send when a
  * timer or the peer says so, in the middle of any thread, but not while one has them locked. The
- * others send for their callers only.
+ * others send for their callers only; those of the kernel itself (resets, answers to pings) for
+ * nobody.
  */
 static __always_inline bool is_sender(const struct sock *owner, const struct bpf_sock *sk)
 {
 	int owned = 0;
 
+	if (is_kernels(owner))
+		return false;
 	if (sk->protocol != IPPROTO_TCP && sk->protocol != IPPROTO_SCTP &&
 	    sk->protocol != IPPROTO_DCCP)
 		return true;

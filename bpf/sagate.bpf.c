@@ -22,8 +22,8 @@
 #include "hold.bpf.h"
 #include "kick.bpf.h"
 #include "signals.bpf.h"
-#include "gate.bpf.h"
 #include "owner.bpf.h"
+#include "gate.bpf.h"
 #include "lsm.bpf.h"
 #include "guard.bpf.h"
 #include "sockopt.bpf.h"
@@ -35,7 +35,7 @@ int gate_connect4(struct bpf_sock_addr *ctx)
 
 	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_connect4(&c.flow, ctx);
-	return gate(&c, HOOK_CONNECT4);
+	return gate(&c, ctx, HOOK_CONNECT4);
 }
 
 SEC("cgroup/connect6")
@@ -45,7 +45,7 @@ int gate_connect6(struct bpf_sock_addr *ctx)
 
 	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_connect6(&c.flow, ctx);
-	return gate(&c, HOOK_CONNECT6);
+	return gate(&c, ctx, HOOK_CONNECT6);
 }
 
 SEC("cgroup/sendmsg4")
@@ -55,7 +55,7 @@ int gate_sendmsg4(struct bpf_sock_addr *ctx)
 
 	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_sendmsg4(&c.flow, ctx);
-	return gate(&c, HOOK_SENDMSG4);
+	return gate(&c, ctx, HOOK_SENDMSG4);
 }
 
 SEC("cgroup/sendmsg6")
@@ -65,7 +65,7 @@ int gate_sendmsg6(struct bpf_sock_addr *ctx)
 
 	__builtin_memset(&c.flow, 0, sizeof(c.flow));
 	flow_sendmsg6(&c.flow, ctx);
-	return gate(&c, HOOK_SENDMSG6);
+	return gate(&c, ctx, HOOK_SENDMSG6);
 }
 
 SEC("cgroup/setsockopt")
@@ -80,7 +80,7 @@ int gate_setsockopt(struct bpf_sockopt *ctx)
 		ctx->optlen = 0;
 	if (says == OPTION_OTHER || says == OPTION_SHORT)
 		return 1;
-	return gate(&c, HOOK_SETSOCKOPT);
+	return gate(&c, NULL, HOOK_SETSOCKOPT);
 }
 
 SEC("cgroup_skb/egress")

@@ -48,7 +48,8 @@
 	  "the policy's templates are optional and no SA stands")                                  \
 	X(NOXFRM_DEVICE, CLEAR, "noxfrm-device", "the output device is exempt (disable_xfrm)")     \
 	X(NO_ROUTE, CLEAR, "no-route", "there is no route: the kernel refuses the call itself")    \
-	X(IKE_DAEMON, CLEAR, "ike-daemon", "the caller is the IKE daemon")                         \
+	X(IKE_DAEMON, CLEAR, "ike-daemon",                                                         \
+	  "the caller is the IKE daemon, or the socket's own policy allows")                       \
 	X(STALE_OPEN, CLEAR, "stale-open", "the mirror is stale and the gate has stale=open")      \
 	X(SA, PROTECTED, "sa", "every template has a usable SA")                                   \
 	X(UDP_PORT_0, CLEAR, "udp-port-0",                                                         \

@@ -244,3 +244,36 @@ gate_waits() { [[ "$(gate_explain tcp 192.0.2.2:80)" == "wait "* ]]; }
 }
 
 pluto_negotiates() { pluto_whack a --status | grep -q 'sent IKE_SA_INIT'; }
+
+root_dropped() { sagate show gates --json | jq '.[] | select(.name == "root").counters.guard_dropped'; }
+negotiated() { pluto_whack a --status | grep -q 'established IKE SA\|ESTABLISHED_IKE_SA'; }
+
+@test "pluto in a gate on the root, where all to its peer is required: it negotiates, over UDP and over TCP" {
+	local dropped
+	[ ! -s "$LAB_DIR/a/pluto.pid" ] || pluto_stop a
+	gate_conf $'[require "b"]\nto=192.0.2.2'
+	pluto_conf a
+	pluto_start a
+	gate_reload
+	sagate attach / --root --name root --set stale=open --set guard=on
+	gate_mark
+	lab_wait_until 150 root_goes_through
+	[ "$(root_dropped)" = 0 ]
+	[ "$(gate_plain)" = 0 ]
+	# these kernels have no ESP over TCP: IKE is all there is
+	pluto_stop a
+	lab_charon_stop b
+	PLUTO_SETUP=$'  listen-tcp=yes\n' pluto_conf b enable-tcp=yes tcp-remoteport=4500 auto=add
+	pluto_conf a enable-tcp=yes tcp-remoteport=4500
+	pluto_start b
+	pluto_start a
+	pluto_whack a --impair tcp_skip_setsockopt_espintcp
+	pluto_whack b --impair tcp_skip_setsockopt_espintcp
+	dropped=$(root_dropped) # nobody listened for a while: a's kernel said so to b
+	pluto_whack a --initiate --asynchronous --name lab
+	lab_wait_until 60 negotiated
+	[ "$(lab_capture_show capture "tcp port 4500 and dst host 192.0.2.2" | wc -l)" -ge 4 ]
+	[ "$(root_dropped)" = "$dropped" ]
+	sagate detach root
+}
+root_goes_through() { lab_exec a "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 20 | jq -e '.echoed == 1'; }

@@ -37,6 +37,7 @@ pluto_whack() { pluto_ipsec "$1" whack "${@:2}"; }
 
 # pluto_conf PEER KEY=VALUE...: one connection, "lab", to the other host, by default
 # in transport mode, with a PSK and a trap, as lab_load has it on the other side.
+# PLUTO_SETUP: further lines of its "config setup".
 pluto_conf() {
 	local peer=$1 other dir=$LAB_DIR/$1 option
 	local -A o=(
@@ -55,7 +56,7 @@ pluto_conf() {
 		(pluto_inside "$peer" certutil -N -d "sql:$dir/nss" --empty-password) || return 1
 	echo "@$peer.lab.test @$other.lab.test : PSK \"lab secret\"" >"$dir/ipsec.secrets"
 	{
-		printf 'config setup\n  dnssec-enable=no\n\nconn lab\n'
+		printf 'config setup\n  dnssec-enable=no\n%s\nconn lab\n' "${PLUTO_SETUP-}"
 		for option in "${!o[@]}"; do
 			echo "  $option=${o[$option]}"
 		done
