@@ -38,7 +38,7 @@
 	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold, reject or queue", "hold")                   \
 	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")        \
 	X(HOLD_MAX, "hold-max", "a number, 1 to 32768", "16384")                                   \
-	X(GUARD, "guard", "on or off", "off")                                                      \
+	X(GUARD, "guard", "on or off", "on")                                                       \
 	X(ON_LOSS, "on-loss", "keep or close", "keep")
 
 #define CONFIG_ENUM_SETTING(n, key, values, fallback) SETTING_##n,

@@ -244,7 +244,7 @@ json_t *daemon_checks(struct daemon *d)
 		daemon_watch_checks(list, d, gate);
 		daemon_rights_checks(list, gate);
 		if (gate->settings.guard_off)
-			daemon_check_add(list, "guard", "warn", "guard=on",
+			daemon_check_add(list, "guard", "warn", "leave guard= at its default",
 					 "gate %s: guard=off: packets of ping, raw, SCTP and L2TP "
 					 "sockets, and of connections whose SA went, are not seen",
 					 gate->name);

@@ -65,8 +65,9 @@ static int make_one(struct bpf *b, struct gate *gate, int cgroup_fd, int hook, s
 
 	fd = bpf_link_create(bpf_program_fd(b, hook), cgroup_fd, hook_types[hook], NULL);
 	if (fd < 0)
-		return error_set(e, fd, "attach", "gate %s: %s cannot be attached to %s: %s",
-				 gate->name, hook_names[hook], gate->cgroup, strerror(-fd));
+		return error_set(e, fd, "attach", "gate %s: %s cannot be attached to %s: %s%s",
+				 gate->name, hook_names[hook], gate->cgroup, strerror(-fd),
+				 hook == HOOK_EGRESS ? " (the guard; guard=off does without)" : "");
 	err = bpf_settings_put(b, gate->cgroup_id, &gate->settings);
 	if (err)
 		return error_set(e, err, "attach", "gate %s: its settings cannot be written: %s",

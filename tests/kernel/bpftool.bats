@@ -36,7 +36,7 @@ dump() { bpftool -j map dump pinned "$SGK_PIN/map/$1" | jq -c '[.[] | .formatted
 
 @test "bpftool cgroup show and link show tell what is attached, and to what" {
 	bpftool -j cgroup show "$SGK_CGROUP2/$SGK_GATE" | jq -e \
-		'map(.name) | sort == ["gate_connect4", "gate_connect6", "gate_sendmsg4", "gate_sendmsg6", "gate_setsockopt"]'
+		'map(.name) | sort == ["gate_connect4", "gate_connect6", "gate_egress", "gate_sendmsg4", "gate_sendmsg6", "gate_setsockopt"]'
 	bpftool -j link show pinned "$SGK_PIN/gate/gated/sendmsg6" | jq -e \
 		--argjson id "$(stat -c %i "$SGK_CGROUP2/$SGK_GATE")" '.type == "cgroup" and .cgroup_id == $id'
 }

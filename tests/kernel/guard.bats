@@ -145,4 +145,36 @@ told() { jq -e "select(.event == \"guard\" and $1)" "$SGK_DIR/watch"; }
 	[ -e "$SGK_PIN/gate/gated/egress" ]
 	sgk_stop "$SGK_DIR/watch.pid"
 }
+
+@test "a policy or requirement for one host and source lets multicast pass; one for the group does not" {
+	sgk_conf $'[require "host"]\nto=192.0.2.8\nfrom=192.0.2.1\n[require "host6"]\nto=2001:db8::6\nfrom=2001:db8::1\n[require "group"]\nto=239.9.0.0/16'
+	kill -HUP "$(cat "$SGK_DIR/daemon.pid")"
+	in_force "wait required-no-policy" udp 239.9.2.3:80
+	explains "clear no-policy" udp 239.2.2.3:80
+	explains "clear no-policy" udp '[ff05::2:3]:80'
+	explains "wait required-no-policy" udp 192.0.2.8:80
+	explains "wait required-no-policy" udp '[2001:db8::6]:80'
+	on_a ip route add 239.0.0.0/8 dev w
+	passes 239.2.2.3 "dst 239.2.2.3" big
+	[ "$(arrived "dst 239.9.2.3" leak big 239.9.2.3)" = 0 ]
+	[ "$(cat "$SGK_DIR/said")" = EAGAIN ]
+	on_a ip route del 239.0.0.0/8 dev w
+}
+
+@test "where the guard cannot be attached no gate is made, and it is told; guard=off makes one without" {
+	local top=$SGK_CGROUP2/$SGK_GATE-alone
+	mkdir -p "$top/below"
+	# without a flag: nothing is attached below
+	bpftool cgroup attach "$top" cgroup_inet_egress pinned "$SGK_PIN/prog/gate_egress"
+	run -1 sagate attach "/$SGK_GATE-alone/below" --name below
+	[[ $output == *"gate below: egress cannot be attached"*"guard=off"* ]]
+	[ ! -e "$SGK_PIN/gate/below" ]
+	[ "$(sagate show gates --json | jq -c '[.[].name]')" = '["gated"]' ]
+	sagate attach "/$SGK_GATE-alone/below" --name below --set guard=off
+	run sagate doctor
+	[[ $output == *"gate below: guard=off"* && $output != *"gate gated: guard=off"* ]]
+	sagate detach below
+	bpftool cgroup detach "$top" cgroup_inet_egress pinned "$SGK_PIN/prog/gate_egress"
+	rmdir "$top/below" "$top"
+}
 watched() { leak ping 192.0.2.8; [ -s "$SGK_DIR/watch" ]; }

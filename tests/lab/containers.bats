@@ -292,7 +292,7 @@ refused() { # RUNTIME ANNOTATIONS WORDS
 	gate_reload
 	lab_wait_until 20 only_spaces '["c","host"]'
 	mkdir -p /sys/fs/cgroup/fwd
-	sagate attach /fwd --name fwd --set spd=host --set guard=on
+	sagate attach /fwd --name fwd --set spd=host
 	sagate wait tcp 203.0.113.1:80 --from 198.51.100.7 --timeout 60
 	gate_mark
 	gate_line fwd c 203.0.113.1

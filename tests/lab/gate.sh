@@ -38,7 +38,7 @@ gate_conf() {
 	require-children=${GATE_REQUIRE:-yes}
 	[defaults]
 	mode=${GATE_MODE:-reject}
-	guard=${GATE_GUARD:-off}
+	guard=${GATE_GUARD:-on}
 	$1
 	END
 }

@@ -12,7 +12,7 @@ root_up() {
 	ip -n b addr replace 192.0.2.3/24 dev wire && ip -n b addr replace 2001:db8::3/64 dev wire nodad &&
 	lab_serve_start 80 a &&
 	disk_serve 192.0.2.3 &&
-	sagate attach / --root --name root --set stale=open --set guard=on
+	sagate attach / --root --name root --set stale=open
 }
 root_down() {
 	sagate detach root
