@@ -56,7 +56,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 .PHONY: all help deps man unit unit-build fuzz fuzz-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
-all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/storm $(B)/tests/oracle man ## build build/sagate (the default)
+all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/storm $(B)/tests/oracle $(B)/tests/matrix man ## build build/sagate (the default)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -172,6 +172,12 @@ $(B)/tests/oracle: $(ORACLE:%.c=$(B)/%.o) $(ORACLE_LOADER:%=$(B)/loader/%.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(PKG_LIBS)
 
+# Every way to send: a program of a folder of its own.
+MATRIX    := $(wildcard tests/lab/matrix.d/*.c)
+$(B)/tests/matrix: $(MATRIX:%.c=$(B)/%.o)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^
+
 unit-build: $(TEST_BIN)
 
 unit: unit-build ## build and run the unit tests (ASan and UBSan)
@@ -191,6 +197,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' "$(DESTDIR)$(HOOKSDIR)/sagate.json"
 	install -D -m 644 loader/sagate.conf.example "$(DESTDIR)$(PREFIX)/share/doc/sagate/sagate.conf.example"
 	install -D -m 644 README.md "$(DESTDIR)$(PREFIX)/share/doc/sagate/README.md"
+	install -D -m 644 WAYS.md "$(DESTDIR)$(PREFIX)/share/doc/sagate/WAYS.md"
 	for m in $(notdir $(MAN)); do \
 		install -D -m 644 $(B)/man/$$m "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m" || exit 1; done
 
@@ -208,5 +215,5 @@ lint: ## shellcheck, formatting, the include rules
 clean: ## remove build/
 	rm -rf $(B)
 
--include $(OBJ:.o=.d) $(ORACLE:%.c=$(B)/%.d) $(wildcard $(B)/tests/bench/*.d) $(BPF_OBJ:.o=.d) $(wildcard $(B)/tests/unit/*/*.d) \
+-include $(OBJ:.o=.d) $(ORACLE:%.c=$(B)/%.d) $(MATRIX:%.c=$(B)/%.d) $(wildcard $(B)/tests/bench/*.d) $(BPF_OBJ:.o=.d) $(wildcard $(B)/tests/unit/*/*.d) \
 	$(wildcard $(B)/tests/fuzz/obj/*/*.d) $(wildcard $(B)/tests/fuzz/obj/*/*/*.d)

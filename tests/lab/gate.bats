@@ -280,18 +280,6 @@ last_change() { # FILE BEFORE
 	[ "$(gate_plain)" = 0 ]
 }
 
-@test "over IPv6, too" {
-	gate_lab conn=t6 family=6
-	gate_mark
-	lab_link_cut
-	gate_others EAGAIN 2001:db8::2 ping raw raw-connected udplite-connected udp-unspec handed-udp
-	lab_link_mend
-	lab_wait_until 40 gate_explains "protected sa" icmpv6 2001:db8::2
-	gate_others ok 2001:db8::2 ping raw raw-connected udplite-connected udp-unspec handed-udp
-	[ "$(gate_plain)" = 0 ]
-	lab_capture_proves 6
-}
-
 # Somebody is connected: an event is in the file, provoked if need be.
 gate_watched() { gated "$LAB_PROBE" tcp 127.0.0.1 9 --for 0; [ -e "$LAB_DIR/watch.out" ]; }
 audit_told() {
