@@ -56,7 +56,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 .PHONY: all help deps man unit unit-build fuzz fuzz-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
-all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/storm $(B)/tests/oracle $(B)/tests/matrix man ## build build/sagate (the default)
+all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/traffic $(B)/tests/sniff $(B)/tests/storm $(B)/tests/oracle $(B)/tests/matrix man ## build build/sagate (the default)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -131,6 +131,12 @@ fuzz: fuzz-build ## hostile input to every parser, FUZZ_SECONDS (60) each, with 
 	@tests/fuzz/run $(FUZZ_SECONDS)
 
 $(B)/tests/probe $(B)/tests/leak $(B)/tests/callers: $(B)/tests/%: tests/lab/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
+
+# A campaign's own programs.
+$(B)/tests/traffic $(B)/tests/sniff: $(B)/tests/%: tests/lab/campaign.d/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -26,7 +27,7 @@
 #define ERRNO_MAX    4096
 #define COUNT_MAX    100000
 #define DATAGRAM_MAX 2048
-#define CLIENTS_MAX  256
+#define CLIENTS_MAX  1024
 
 union address {
 	struct sockaddr sa;
@@ -489,6 +490,17 @@ static void serve_datagrams(int fd)
 	}
 }
 
+/* A client whose last packet was dropped is not kept for ever: 30 + 6 * 10 seconds. */
+static void forget_dead(int fd)
+{
+	const int one = 1, idle = 30, every = 10, tries = 6;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+}
+
 /* Returns the new connection, or -1. */
 static int serve_accept(int fd)
 {
@@ -496,8 +508,10 @@ static int serve_accept(int fd)
 	socklen_t len = sizeof(peer);
 	int client = accept4(fd, &peer.sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (client >= 0)
+	if (client >= 0) {
+		forget_dead(client);
 		print_received("tcp", &peer, NULL, 0);
+	}
 	return client;
 }
 

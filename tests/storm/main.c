@@ -2,7 +2,7 @@
 /*
  * storm [--seed S] [--changes N] [--kinds sa,policy,flush,migrate,default,short]
  *       [--netns PATH] [--space NAME] [--control PATH] [--pin PATH]
- *       [--rate N] [--daemon PID --stops N] [--start CMD] [--only-compare] [--keep]
+ *       [--rate N] [--daemon PID --stops N] [--start CMD] [--only-compare] [--keep] [--quiet S]
  *
  * Clears the SPD and SAD of the namespace, changes them N times at random, and looks when, after
  * the last change, the maps became what they then are, and that this is what the kernel has, entry
@@ -18,6 +18,7 @@
  *                snapshot while they go on
  *   --only-compare  no storm, nothing is cleared
  *   --keep       what stood is not cleared first
+ *   --quiet S    the maps have to be unchanged for so long before they are compared (1)
  *
  * Exit status: 0 equal, 1 differs or failed, 2 usage.
  */
@@ -35,8 +36,7 @@
 
 #include "storm.h"
 
-#define ROW	   16  /* changes sent together */
-#define QUIET_S	   1.0 /* the maps do not change for so long: they are what they will be */
+#define ROW	   16 /* changes sent together */
 #define YARDSTICK  1000
 #define QUEUE	   7500 /* about so many events fit into the daemon's 8 MiB */
 #define PATIENCE_S 120	/* and by then at last */
@@ -46,6 +46,7 @@ struct options {
 	unsigned int kinds;
 	const char *netns, *space, *control, *pin, *start;
 	pid_t daemon;
+	double quiet; /* the maps do not change for so long: they are what they will be */
 	bool only_compare, keep;
 };
 
@@ -77,11 +78,11 @@ static unsigned int kinds_of(char *text)
 static void options_read(int argc, char **argv, struct options *o)
 {
 	static const struct option known[] = {
-		{"seed", 1, 0, 's'},	     {"changes", 1, 0, 'n'}, {"kinds", 1, 0, 'k'},
-		{"netns", 1, 0, 'e'},	     {"space", 1, 0, 'S'},   {"control", 1, 0, 'c'},
-		{"pin", 1, 0, 'p'},	     {"daemon", 1, 0, 'd'},  {"stops", 1, 0, 't'},
-		{"start", 1, 0, 'r'},	     {"rate", 1, 0, 'R'},    {"keep", 0, 0, 'K'},
-		{"only-compare", 0, 0, 'o'}, {NULL, 0, NULL, 0},
+		{"seed", 1, 0, 's'},  {"changes", 1, 0, 'n'},	   {"kinds", 1, 0, 'k'},
+		{"netns", 1, 0, 'e'}, {"space", 1, 0, 'S'},	   {"control", 1, 0, 'c'},
+		{"pin", 1, 0, 'p'},   {"daemon", 1, 0, 'd'},	   {"stops", 1, 0, 't'},
+		{"start", 1, 0, 'r'}, {"rate", 1, 0, 'R'},	   {"keep", 0, 0, 'K'},
+		{"quiet", 1, 0, 'q'}, {"only-compare", 0, 0, 'o'}, {NULL, 0, NULL, 0},
 	};
 	struct timespec t;
 	int c;
@@ -126,6 +127,9 @@ static void options_read(int argc, char **argv, struct options *o)
 			break;
 		case 'K':
 			o->keep = true;
+			break;
+		case 'q':
+			o->quiet = strtod(optarg, NULL);
 			break;
 		case 'o':
 			o->only_compare = true;
@@ -271,7 +275,7 @@ static void wait_for_quiet(const struct options *o, const struct maps *m, struct
 		last = change;
 		if (now - begun > PATIENCE_S)
 			storm_die("the maps of %s do not come to rest, or are stale", o->space);
-	} while (!last || now - since < QUIET_S);
+	} while (!last || now - since < o->quiet);
 	s->equal_ms = (since - begun) * 1000;
 	s->run_ms -= run;
 	s->wait_ms -= wait;
@@ -330,6 +334,7 @@ static void report(const struct options *o, const struct storm *s, const struct 
 int main(int argc, char **argv)
 {
 	struct options o = {.changes = 20000,
+			    .quiet = 1,
 			    .kinds = KIND_SA | KIND_POLICY | KIND_FLUSH | KIND_DEFAULT,
 			    .space = "host",
 			    .control = "/run/sagate/control.sock",
