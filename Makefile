@@ -20,7 +20,7 @@ say        = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # Asked for here so that a goal that builds nothing (help, deps, clean) needs none of it.
 ifneq ($(filter-out help deps clean format distclean,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(filter check demo,$(MAKECMDGOALS)),)
-part      := $(if $(filter unit unit-build fuzz fuzz-build lint bench bench-build,$(MAKECMDGOALS)),unit,build)
+part      := $(if $(filter unit unit-build static static-build valgrind-build fuzz fuzz-build lint bench bench-build,$(MAKECMDGOALS)),unit,build)
 missing   := $(shell tests/deps --check $(part) >/dev/null 2>&1 || echo missing)
 ifneq ($(missing),)
 $(info $(shell tests/deps --check $(part) >&2))
@@ -53,7 +53,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g -D_GNU_SOURCE -o $@ $<
 
-.PHONY: all help deps man unit unit-build fuzz fuzz-build bench bench-build check demo install uninstall format lint clean distclean
+.PHONY: all help deps man unit unit-build static static-build valgrind-build fuzz fuzz-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
 all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/traffic $(B)/tests/sniff $(B)/tests/storm $(B)/tests/oracle $(B)/tests/matrix man ## build build/sagate (the default)
@@ -188,6 +188,39 @@ unit-build: $(TEST_BIN)
 
 unit: unit-build ## build and run the unit tests (ASan and UBSan)
 	@tests/check unit
+
+# Each file is analysed once by clang (.clang-tidy) and once by gcc; what they find is in FILE.log. Neither comes to
+# an end in uthash's own hash function: they are given its simplest. gcc's does not follow what a list or table
+# owns (malloc-leak): leaks are for the sanitizers, which end each unit test and fuzz target that has one.
+STATIC    := $(SRC:%.c=$(B)/static/%)
+PLAIN_HASH := '-DHASH_FUNCTION(k,l,h)=HASH_SAX(k,l,h)'
+ANALYZER  := -fanalyzer -Wno-analyzer-malloc-leak $(PLAIN_HASH)
+# It does not know that getdelim() sets its pointer, that libbpf fills the skeleton in, that what is searched
+# for is in its table.
+$(B)/static/loader/cgroup.gcc: ANALYZER += -Wno-analyzer-use-of-uninitialized-value
+$(B)/static/loader/bpf.gcc $(B)/static/loader/shadow.gcc $(B)/static/loader/spd_group.gcc: ANALYZER += -Wno-analyzer-null-dereference
+$(STATIC:=.tidy): $(B)/static/%.tidy: %.c $(B)/%.o .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)
+	$(Q)clang-tidy --quiet $< -- $(filter-out -MMD -MP,$(CFLAGS_)) $(PLAIN_HASH) >$@.log 2>/dev/null && touch $@
+$(STATIC:=.gcc): $(B)/static/%.gcc: %.c $(B)/%.o
+	@mkdir -p $(@D)
+	$(call say,ANALYSE,$<)
+	$(Q)timeout 300 $(CC) $(HARDEN) $(filter-out -MMD -MP,$(CFLAGS_)) $(ANALYZER) -Werror -c -o /dev/null $< 2>$@.log && touch $@
+
+static-build: $(STATIC:=.tidy) $(STATIC:=.gcc)
+
+static: ## clang-tidy (with scan-build's checks), gcc -fanalyzer, cppcheck; valgrind over the unit tests
+	@tests/check static
+
+# The unit tests as valgrind can take them: of the daemon's own objects, without the sanitizers.
+VALGRIND  := $(TESTS:tests/unit/%.c=$(B)/tests/valgrind/%)
+$(VALGRIND): $(B)/tests/valgrind/%: tests/unit/%.c $$(patsubst %.c,$(B)/%.o,$$(call needs,tests/unit/%.c)) $(SKEL) Makefile
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(filter-out -MMD -MP -O2,$(CFLAGS_)) -O1 -o $@ $(filter %.c %.o,$^) $(PKG_LIBS) -lcmocka
+
+valgrind-build: $(VALGRIND)
 
 check: ## every test: unit, this machine's kernel, the lab's VMs over the kernel list (root)
 	@tests/check

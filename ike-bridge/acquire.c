@@ -139,7 +139,7 @@ static int read_answer(int fd, uint32_t seq)
 		struct nlmsghdr nlh;
 		char buf[1024];
 	} in;
-	struct sockaddr_nl from;
+	struct sockaddr_nl from = {};
 	socklen_t from_len;
 	ssize_t n;
 
@@ -153,8 +153,9 @@ static int read_answer(int fd, uint32_t seq)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? -ENOPROTOOPT : -errno;
-		if (from.nl_pid || (size_t)n < NLMSG_LENGTH(sizeof(err)) ||
-		    in.nlh.nlmsg_type != NLMSG_ERROR || in.nlh.nlmsg_seq != seq)
+		if (from_len < sizeof(from) || from.nl_pid ||
+		    (size_t)n < NLMSG_LENGTH(sizeof(err)) || in.nlh.nlmsg_type != NLMSG_ERROR ||
+		    in.nlh.nlmsg_seq != seq)
 			continue; /* left from before */
 		memcpy(&err, NLMSG_DATA(&in.nlh), sizeof(err));
 		return err.error;

@@ -90,6 +90,8 @@ static int parse_range_of_ports(char *s, struct ts *ts)
 	char *dash = strchr(s, '-');
 	int from, to;
 
+	if (!dash)
+		return -EINVAL;
 	*dash = '\0';
 	from = parse_port(s, ts->proto);
 	to = parse_port(dash + 1, ts->proto);

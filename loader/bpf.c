@@ -245,8 +245,8 @@ static int open_object(struct bpf *b, struct error *e)
 
 	bpf_kick_choose(btf, &choice);
 	b->skel = open_skeleton(choice.impl);
-	err = b->skel ? 0 : -errno;
-	if (!err) {
+	err = b->skel ? 0 : -(errno ?: ENOMEM);
+	if (b->skel) {
 		set_kick(b, &choice);
 		bpf_lsm_prepare(b, btf, b->skel->obj);
 		b->skel->rodata->lsm_sees_sends = !b->lsm_missing[0];

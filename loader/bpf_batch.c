@@ -12,7 +12,7 @@
 
 static struct bpf_batch *batch_of(struct bpf *b, enum map_id map)
 {
-	return map == MAP_SPD ? &b->spd_batch : map == MAP_SAD ? &b->sad_batch : NULL;
+	return map == MAP_SPD ? &b->spd_batch : &b->sad_batch;
 }
 
 /* So many fit if the map has nothing of other spaces. */

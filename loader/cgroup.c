@@ -64,6 +64,7 @@ int cgroup_mount_find(char *text, char mount[PATH_MAX])
 			continue;
 		*dash = '\0';
 		for (int i = 0; i < 3; i++)
+			/* cppcheck-suppress ignoredReturnValue ; it is passed over */
 			strsep(&field, " ");
 		root = strsep(&field, " ");
 		point = strsep(&field, " ");
@@ -240,7 +241,7 @@ int cgroup_id(int fd, uint64_t *id, struct error *e)
 bool cgroup_is_root(const char *path)
 {
 	_cleanup_close_ int fd = cgroup_open(path, NULL), root = cgroup_open("/", NULL);
-	uint64_t id, root_id;
+	uint64_t id = 0, root_id = 0;
 
 	return fd >= 0 && root >= 0 && !cgroup_id(fd, &id, NULL) &&
 	       !cgroup_id(root, &root_id, NULL) && id == root_id;
@@ -305,7 +306,7 @@ int cgroup_path(uint64_t id, char path[PATH_MAX], struct error *e)
 		.kernfs = {.bytes = sizeof(uint64_t), .type = FILEID_KERNFS, .id = id}};
 	char mount[PATH_MAX], found[PATH_MAX] = "";
 	_cleanup_close_ int root = -1, fd = -1;
-	uint64_t root_id;
+	uint64_t root_id = 0;
 	int r = cgroup_mount(mount, e);
 
 	if (r)

@@ -4,6 +4,7 @@
 #define SAGATE_CLEANUP_H
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static inline void cleanup_close(int *fd)
@@ -12,9 +13,13 @@ static inline void cleanup_close(int *fd)
 		close(*fd);
 }
 
+/* `p` points to a pointer of whatever type. */
 static inline void cleanup_free(void *p)
 {
-	free(*(void **)p);
+	void *owned;
+
+	memcpy(&owned, p, sizeof(owned));
+	free(owned);
 }
 
 #define _cleanup_(f)	__attribute__((cleanup(f)))

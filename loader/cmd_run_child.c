@@ -96,7 +96,7 @@ static int child_failed(struct run_child *c, int r, struct error *e)
 int run_child_fork(struct run_child *c, int procs, char *const argv[], struct error *e)
 {
 	pid_t parent = getpid();
-	int pair[2], r;
+	int pair[2] = {-1, -1}, r;
 
 	r = block_signals(c);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -163,9 +163,7 @@ static void stop_too(const struct run_child *c, int sig)
 /* 1 when it has ended, its status in *status. */
 static int check_child(const struct run_child *c, int *status)
 {
-	pid_t pid;
-
-	while ((pid = waitpid(c->pid, status, WNOHANG | WUNTRACED)) == c->pid) {
+	while (waitpid(c->pid, status, WNOHANG | WUNTRACED) == c->pid) {
 		if (!WIFSTOPPED(*status))
 			return 1;
 		stop_too(c, WSTOPSIG(*status));

@@ -183,6 +183,7 @@ static int on_pause_over(sd_event_source *s, uint64_t usec, void *userdata)
 static int on_connection(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct control *c = userdata;
+	/* cppcheck-suppress nullPointer ; the address is not wanted */
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)revents;

@@ -142,6 +142,7 @@ enum mirror_nl_read mirror_nl_drop(struct nl_sock *sock, int *err)
 	ssize_t n;
 
 	do /* no room for a byte: nothing is copied (netlink_recvmsg) */
+		/* cppcheck-suppress nullPointer ; see above */
 		n = recv(nl_socket_get_fd(sock), NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? read_failed(err) : READ_MESSAGES;

@@ -121,7 +121,7 @@ static int read_cookie(void *ctx)
 int netns_cookie(int fd, uint64_t *cookie, struct error *e)
 {
 	struct error entering = {0};
-	uint64_t value;
+	uint64_t value = 0;
 	int r = netns_run(fd, read_cookie, &value, &entering);
 
 	if (r && entering.code[0]) {

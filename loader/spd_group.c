@@ -163,6 +163,7 @@ static struct spd_entry *list_change(struct spd_entry *head, struct spd_entry *a
 	list_insert(&list, head); /* where it belongs if it were not chosen */
 	if (add)
 		list_insert(&list, add);
+	/* it is in the list: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	while (del && *at != del)
 		at = &(*at)->next;
 	if (del)

@@ -335,6 +335,12 @@ static void unmap(struct prefix *p)
 	p->addr[1] = p->addr[2] = p->addr[3] = 0;
 }
 
+bool prefix_equal(const struct prefix *a, const struct prefix *b)
+{
+	return a->family == b->family && a->len == b->len &&
+	       !memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
 int prefix_parse(const char *text, struct prefix *out, struct error *e)
 {
 	const char *slash = strchr(text, '/');

@@ -104,6 +104,8 @@ struct prefix {
 	uint8_t len;
 };
 
+bool prefix_equal(const struct prefix *a, const struct prefix *b);
+
 /* "10.0.0.0/8" or an address alone (then /32 or /128). Bits set behind the length are refused. A
  * v4-mapped prefix of 96 bits or more is read as the IPv4 one that it stands for. */
 int prefix_parse(const char *text, struct prefix *out, struct error *e);

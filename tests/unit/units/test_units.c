@@ -242,6 +242,28 @@ static void prefixes_have_no_bits_behind_their_length(void **state)
 	REFUSED(addr_parse("[::1]", &family, addr, &e));
 }
 
+static void prefixes_are_equal_whatever_stands_between_their_fields(void **state)
+{
+	struct prefix a, b;
+
+	(void)state;
+	memset(&a, 0x00, sizeof(a));
+	memset(&b, 0xff, sizeof(b));
+	a.family = b.family = AF_INET;
+	a.len = b.len = 24;
+	memset(b.addr, 0, sizeof(b.addr));
+	a.addr[0] = b.addr[0] = htonl(0xc0000200);
+	assert_true(prefix_equal(&a, &b));
+	b.len = 25;
+	assert_false(prefix_equal(&a, &b));
+	b.len = 24;
+	b.family = AF_INET6;
+	assert_false(prefix_equal(&a, &b));
+	b.family = AF_INET;
+	b.addr[3] = 1;
+	assert_false(prefix_equal(&a, &b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +274,7 @@ int main(void)
 		cmocka_unit_test(endpoints_come_back_as_written),
 		cmocka_unit_test(ports_under_a_mask_are_a_range_where_they_are_one),
 		cmocka_unit_test(prefixes_have_no_bits_behind_their_length),
+		cmocka_unit_test(prefixes_are_equal_whatever_stands_between_their_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
