@@ -56,7 +56,7 @@ $(B)/tests/%: tests/kernel/%.c Makefile
 .PHONY: all help deps man unit unit-build static static-build valgrind-build fuzz fuzz-build bench bench-build check demo install uninstall format lint clean distclean
 .DELETE_ON_ERROR:
 
-all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/traffic $(B)/tests/sniff $(B)/tests/storm $(B)/tests/oracle $(B)/tests/matrix man ## build build/sagate (the default)
+all: $(B)/sagate $(B)/tests/probe $(B)/tests/callers $(B)/tests/leak $(B)/tests/holder $(B)/tests/traffic $(B)/tests/sniff $(B)/tests/storm $(B)/tests/oracle $(B)/tests/matrix man ## build build/sagate (the default)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -214,7 +214,7 @@ static: ## clang-tidy (with scan-build's checks), gcc -fanalyzer, cppcheck; valg
 	@tests/check static
 
 # The unit tests as valgrind can take them: of the daemon's own objects, without the sanitizers.
-VALGRIND  := $(TESTS:tests/unit/%.c=$(B)/tests/valgrind/%)
+VALGRIND  := $(patsubst tests/unit/%.c,$(B)/tests/valgrind/%,$(filter-out tests/unit/decide/%,$(TESTS)))
 $(VALGRIND): $(B)/tests/valgrind/%: tests/unit/%.c $$(patsubst %.c,$(B)/%.o,$$(call needs,tests/unit/%.c)) $(SKEL) Makefile
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)

@@ -267,8 +267,10 @@ enum gate_link_state gate_link_look(struct bpf *b, const struct gate *gate, enum
 	struct bpf_prog_info prog = {};
 	__u32 size = sizeof(link);
 
-	if (gate->link[hook] < 0 || !has_program(b, hook) || !wants(gate, hook))
+	if (!has_program(b, hook) || !wants(gate, hook))
 		return GATE_LINK_OURS;
+	if (gate->link[hook] < 0)
+		return GATE_LINK_MISSING;
 	if (bpf_obj_get_info_by_fd(gate->link[hook], &link, &size))
 		return GATE_LINK_OURS; /* nobody has closed it: it cannot be told */
 	if (link.cgroup.cgroup_id != gate->cgroup_id)

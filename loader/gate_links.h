@@ -36,7 +36,8 @@ bool gate_links_alive(const struct gate *gate);
 enum gate_link_state {
 	GATE_LINK_OURS, /* or the gate is to have none for that hook */
 	GATE_LINK_DETACHED,
-	GATE_LINK_OTHER, /* another program is behind it */
+	GATE_LINK_OTHER,   /* another program is behind it */
+	GATE_LINK_MISSING, /* could not be made */
 };
 
 enum gate_link_state gate_link_look(struct bpf *b, const struct gate *gate, enum hook hook);

@@ -81,13 +81,21 @@ static pid_t clone_below(int cgroup_fd, int to)
 	return pid;
 }
 
-/* A child in it would not come back before it is thawed. */
+static bool file_has(int dir, const char *name, const char *what)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	char text[256];
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, what);
+}
+
+/* A child in it would not come back before it is thawed, with all of the daemon's descriptors. */
 static bool is_frozen(int cgroup_fd)
 {
-	_cleanup_close_ int fd = openat(cgroup_fd, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
-	char c = '0';
-
-	return fd >= 0 && read(fd, &c, 1) == 1 && c == '1';
+	return file_has(cgroup_fd, "cgroup.freeze", "1") ||
+	       file_has(cgroup_fd, "cgroup.events", "frozen 1"); /* or one above it */
 }
 
 static int begin(struct gate_probe *p, int cgroup_fd)

@@ -95,13 +95,15 @@ static void tell(const struct gate_watcher *w, const struct gate *gate, enum gat
 static void watch_links(struct bpf *b, struct gate *gate, int cgroup_fd,
 			const struct gate_watcher *w)
 {
+	bool missing = false;
 	struct error e = {};
 
 	for (int hook = 0; hook < HOOK_COUNT; hook++) {
 		enum gate_link_state state = gate_link_look(b, gate, hook);
 		int err = 0;
 
-		if (state == GATE_LINK_OURS)
+		missing |= state == GATE_LINK_DETACHED || state == GATE_LINK_MISSING;
+		if (state == GATE_LINK_OURS || state == GATE_LINK_MISSING)
 			continue;
 		gate->meddled++;
 		if (state == GATE_LINK_DETACHED)
@@ -114,7 +116,7 @@ static void watch_links(struct bpf *b, struct gate *gate, int cgroup_fd,
 			  err ? "it cannot be put back" : "it is attached again");
 		tell(w, gate, state == GATE_LINK_DETACHED ? GATE_DETACHED : GATE_REPLACED, hook);
 	}
-	if (gate_links_make(b, gate, cgroup_fd, &e))
+	if (missing && gate_links_make(b, gate, cgroup_fd, &e))
 		log_error("gate %s: tried again in half a second: %s", gate->name, e.message);
 }
 

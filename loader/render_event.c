@@ -72,9 +72,12 @@ static void put_fields(const json_t *event)
 	json_object_foreach((json_t *)event, key, value) {
 		if (!strcmp(key, "time") || !strcmp(key, "event") || json_is_null(value))
 			continue;
-		if (json_is_object(value) || json_is_array(value))
+		if (!strcmp(key, "flow"))
+			render_flow(value, text, sizeof(text));
+		else if (json_is_object(value) || json_is_array(value))
 			continue;
-		render_value(event, key, text, sizeof(text));
+		else
+			render_value(event, key, text, sizeof(text));
 		if (!first)
 			putchar(' ');
 		first = false;

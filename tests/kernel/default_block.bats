@@ -68,7 +68,7 @@ restored_is() { [ "$(restored)" = "$1" ]; }
 	sgk_wait 5 are "$SGK_B" "block accept accept"
 }
 
-@test "somebody else opens it: it is block again at once, and told" {
+@test "somebody else opens it: it is block again within a second, and told" {
 	local before
 	conf yes no
 	sgk_wait 5 are "$SGK_A" "accept accept block"

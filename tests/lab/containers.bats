@@ -285,42 +285,6 @@ refused() { # RUNTIME ANNOTATIONS WORDS
 	lab_capture_proves
 }
 
-@test "spd=host: the guard passes what the host protects, fragments too, and lets nothing out in clear when SA and policy go" {
-	connection
-	# policies compare the source, which c's routing chooses
-	gate_conf $'[space "c"]\nnetns=c\nvici=unix:///nobody'
-	gate_reload
-	lab_wait_until 20 only_spaces '["c","host"]'
-	mkdir -p /sys/fs/cgroup/fwd
-	sagate attach /fwd --name fwd --set spd=host
-	sagate wait tcp 203.0.113.1:80 --from 198.51.100.7 --timeout 60
-	gate_mark
-	gate_line fwd c 203.0.113.1
-	line_say one
-	lab_wait_until 10 line_has one
-	run -0 lab_run_in_gate fwd c "$LAB_PROBE" udp 203.0.113.1 80 --connected --count 20 --for 10 --wait 5000
-	[ "$(jq .echoed <<<"$output")" = 20 ]
-	[ "$(lab_run_in_gate fwd c "$BATS_TEST_DIRNAME/../../build/tests/leak" big 203.0.113.1)" = ok ]
-	[ "$(fwd_dropped)" = 0 ]
-	# the connection is asked by nobody any more but the guard
-	lab_exec a ip xfrm policy flush
-	lab_exec a ip xfrm state flush
-	lab_wait_until 10 gate_explains "wait required-no-policy" tcp 203.0.113.1:80 --from 198.51.100.7
-	line_say two
-	lab_wait_until 20 fwd_drops
-	run ! line_has two
-	[ "$(gate_plain)" = 0 ]
-	line_close
-	sagate detach fwd
-	rmdir /sys/fs/cgroup/fwd
-	gate_conf
-	gate_reload
-	gate_touched
-	lab_capture_proves
-}
-fwd_dropped() { sagate show gates --json | jq '.[] | select(.name == "fwd").counters.guard_dropped'; }
-fwd_drops() { [ "$(fwd_dropped)" -ge 2 ]; }
-
 @test "spd=own: the container's network namespace is mirrored while it runs, its trap is served, its call waits, a new daemon knows it" {
 	local out
 	connection

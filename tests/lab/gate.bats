@@ -19,8 +19,6 @@ export GATE_MODE=${LAB_GATE_MODE:-reject}
 . "$BATS_TEST_DIRNAME/peers.sh"
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/gate.sh"
-# shellcheck source=/dev/null # checked by itself
-. "$BATS_TEST_DIRNAME/hosts.sh"
 
 setup_file() {
 	# The machine may be busy: no peer is given up for being slow.
@@ -399,49 +397,6 @@ joins() { gated python3 "$BATS_TEST_DIRNAME/../kernel/option.py" "$@" wire; }
 		[ "$(gate_moved guard_dropped)" = 0 ] || { lab_fail "$options: $(gate_moved guard_dropped) dropped"; return 1; }
 		[ "$(gate_plain)" = 0 ]
 	done
-}
-
-line_dropped() { [ "$(gate_moved guard_dropped)" -ge 2 ]; }
-
-@test "a VRF: what is sent in it leaves as ESP and nothing is dropped; when SA and policy go nothing leaves" {
-	local to at from esp n=20
-	gate_clear
-	vrf_up
-	gate_conf $'[require "peer"]\nto=192.0.2.2\n[require "peer6"]\nto=2001:db8::2'
-	gate_reload
-	for to in 192.0.2.2 2001:db8::2; do
-		at=$to:80 from=${to/%2/11} n=$((n + 1))
-		[[ $to != *::* ]] || at=[$to]:80
-		lab_wait_until 20 gate_explains "wait required-no-policy" tcp "$at" --dev red
-		gate_mark
-		run ! gate_line gated a "$to" red
-		grep -qx 'EAGAIN\|EHOSTUNREACH' "$LAB_DIR/line.out"
-		vrf_protect "$from" "$to" $n
-		lab_wait_until 10 gate_explains "protected sa" tcp "$at" --dev red
-		esp=$(lab_capture_count esp)
-		gate_line gated a "$to" red
-		line_say one
-		lab_wait_until 10 line_has one
-		[ "$(lab_capture_count esp)" -ge $((esp + 6)) ]
-		[ "$(gate_moved guard_dropped)" = 0 ]
-		# the connection is asked by nobody any more but the guard
-		vrf_expose
-		lab_wait_until 10 gate_explains "wait required-no-policy" tcp "$at" --dev red
-		line_say two
-		lab_wait_until 20 line_dropped
-		[ "$(gate_plain)" = 0 ]
-		run ! line_has two
-		vrf_protect "$from" "$to" $n
-		lab_wait_until 60 line_has two
-		[ "$(gate_plain)" = 0 ]
-		line_close
-		vrf_expose
-	done
-	vrf_down
-	lab_capture_proves
-	gate_conf
-	gate_reload
-	gate_touched
 }
 
 @test "without VICI an injected ACQUIRE starts the IKE daemon of a trap" {

@@ -246,23 +246,6 @@ gate_others_serve() {
 	lab_wait_until 20 grep -q ready "$LAB_DIR/others.out"
 }
 
-# ---- a connection that stays ----------------------------------------------
-
-# gate_line CGROUP PEER TO [DEVICE]: a program in that cgroup, on that host, connects
-# to port 80 (line.py). Succeeds when it is connected; otherwise line.out has the errno.
-gate_line() {
-	rm -f "$LAB_DIR/line" && mkfifo "$LAB_DIR/line" || return 1
-	# shellcheck disable=SC2016 # expanded inside
-	lab_spawn "$LAB_DIR/line.out" sh -c 'echo $$ >"/sys/fs/cgroup/$1/cgroup.procs" || exit 125
-		netns=$2; shift 2
-		exec nsenter --net="/run/netns/$netns" -- "$@"' \
-		sh "$1" "$2" "$lab_here/line.py" "$LAB_DIR/line" "${@:3}" >"$LAB_DIR/line.pid"
-	lab_wait_until 60 test -s "$LAB_DIR/line.out" && line_has connected
-}
-line_say() { echo "$1" >"$LAB_DIR/line"; }
-line_has() { grep -qx "$1" "$LAB_DIR/line.out"; }
-line_close() { lab_stop_pidfile "$LAB_DIR/line.pid" KILL 10; }
-
 # gate_story: for a failing test's output.
 gate_story() {
 	echo "-- daemon:"

@@ -255,7 +255,7 @@ negotiated() { pluto_whack a --status | grep -q 'established IKE SA\|ESTABLISHED
 	pluto_conf a
 	pluto_start a
 	gate_reload
-	sagate attach / --root --name root --set stale=open
+	sagate attach / --root --name root --set stale=open --set guard=on
 	gate_mark
 	lab_wait_until 150 root_goes_through
 	[ "$(root_dropped)" = 0 ]

@@ -21,5 +21,4 @@ matrix() { "$BATS_TEST_DIRNAME/matrix" --inside "$@"; }
 	echo "$output"
 	grep -q '^WRONG handed out: udp4 connected .* clear' <<<"$output"
 	grep -q '^WRONG handed out: tcp4 connected .* clear' <<<"$output"
-	[[ $output = *"matrix: 2 wrong"* ]]
 }

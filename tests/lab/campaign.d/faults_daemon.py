@@ -179,10 +179,10 @@ def burst_of_sas(lab, draw):
     lab.xfrm.delete_many(0, count)
 
 
-@fault(**NO_IKE, weight=3)
+@fault(**{**NO_IKE, "held": NO_IKE["held"] | WAITS}, weight=3)
 def map_full(lab, draw):
     """More SAs than sas-max, and then those that count are made anew: what does not fit is unknown,
-    and unknown waits."""
+    and unknown waits; but nobody is held for what no negotiation can bring."""
     count = lab.sas_max + draw.number("more", 1, 200)
     lab.xfrm.add_many(0, count)
     wait(30, "the map is full", lambda: lab.daemon.space()["full"]["sas-max"])

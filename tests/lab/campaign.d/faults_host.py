@@ -101,8 +101,7 @@ def link_detached(lab, draw):
         raise Failed(f"{hook} of {gate} was not detached")
     draw.pause(0, 300)
     yield
-    lab.daemon.ask("detach", name=gate)
-    lab.daemon.attach(gate, gate)
+    lab.daemon.attach_anew(gate)
 
 
 @fault(**{**NO_IKE, "again": ANY, "lost": ANY}, counted=False)

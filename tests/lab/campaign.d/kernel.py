@@ -120,7 +120,8 @@ class Xfrm:
         changed[42:44] = bytes([32, 32])
         changed[0:16], changed[16:32] = ADDRESS_B, ADDRESS_A
         self.delete(sa)
-        return self.ask(NEWSA, bytes(changed), CREATE | EXCL)
+        # A call in between may have left a larval SA with the SPI of the policy's template.
+        return self.ask(NEWSA, bytes(changed), CREATE | EXCL) and self.ask(UPDSA, bytes(changed))
 
     @staticmethod
     def made_up(number):

@@ -114,7 +114,8 @@ class Daemon(Process):
 
     def start(self):
         self.begin()
-        wait(120, "the daemon is ready", self.ready)
+        # The first time a slow machine verifies for long.
+        wait(300, "the daemon is ready", self.ready)
 
     @staticmethod
     def ask(command, **args):
@@ -146,6 +147,11 @@ class Daemon(Process):
 
     def attach(self, cgroup, mode, **settings):
         self.ask("attach", name=cgroup, cgroup=f"/{cgroup}", settings={"mode": mode, **settings})
+
+    def attach_anew(self, gate):
+        if any(g["name"] == gate for g in self.ask("status")["gates"]):
+            self.ask("detach", name=gate)
+        self.attach(gate, gate)
 
     def refusals(self):
         """How many calls gate reject has refused, as it counts them."""
@@ -305,8 +311,7 @@ class Lab:
             self.daemon.begin()
         wait(60, "the daemon is ready", self.daemon.ready)
         for gate in ("reject", "hold"):
-            self.daemon.ask("detach", name=gate)
-            self.daemon.attach(gate, gate)
+            self.daemon.attach_anew(gate)
         self.renew()
 
     def renew(self):

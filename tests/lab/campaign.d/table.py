@@ -55,9 +55,9 @@ NOBODY = {"errnos": WAITS, "held": WAITS}
 def draw_order(dice, count):
     """So many rows of the table: each once where there is room, then by weight. A leak is planted among
     the first."""
-    rows = list(TABLE)
+    rows = [row for row in TABLE if not row[2]["plant"]]
     dice.shuffle(rows)
     order = rows[:count]
     order += dice.choices(TABLE, [row["weight"] for _, _, row in TABLE], k=count - len(order))
-    order.insert(dice.randrange(min(count, 12)), next(row for row in TABLE if row[2]["plant"]))
+    order.insert(dice.randrange(min(count, 6)), next(row for row in TABLE if row[2]["plant"]))
     return order[:count]

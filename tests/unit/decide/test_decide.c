@@ -856,6 +856,9 @@ static __u32 rank(const struct policy_info *p)
 	return p->priority << 2 | (p->action == XFRM_POLICY_BLOCK ? 0 : p->tmpl_count ? 1 : 2);
 }
 
+/* 192.0.2.x, and with these bits 224.0.2.x */
+#define TO_GROUP htonl(0x20000000)
+
 static __u32 random_addr(void)
 {
 	return htonl(0xc0000200u | (rand() & 0x3f));
@@ -879,6 +882,8 @@ static struct policy_info random_policy(__u32 index)
 		p.sel.dport_mask = rand() % 2 ? 0xffff : htons(0xfffe);
 		p.sel.dport &= p.sel.dport_mask;
 	}
+	if (!p.sel.proto && !p.sel.dport_mask && rand() % 2)
+		p.sel.daddr[0] ^= TO_GROUP;
 	p.mark_mask = rand() % 4 ? 0 : 3;
 	p.mark = rand() % 4 & p.mark_mask;
 	p.action = rand() % 2 ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW;
@@ -944,6 +949,7 @@ static void test_any_number_of_policies_decides_as_a_search_of_all_of_them(void 
 			f.daddr[0] = random_addr();
 			f.saddr[0] = random_addr();
 			f.has_saddr = KNOWN_BOUND;
+			f.daddr[0] ^= rand() % 4 ? 0 : TO_GROUP;
 			f.dport = htons(rand() % 8);
 			f.mark = rand() % 4;
 			f.proto = rand() % 2 ? IPPROTO_TCP : IPPROTO_UDP;

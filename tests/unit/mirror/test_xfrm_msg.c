@@ -399,7 +399,7 @@ static void every_truncation_is_refused(void **state)
 static void mutations_are_read_within_bounds_and_give_sane_values(void **state)
 {
 	struct xfrm_change c;
-	struct made m;
+	struct made m = {};
 	size_t good = 0;
 
 	(void)state;
