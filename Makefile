@@ -5,6 +5,7 @@ VERSION   := 0.1.0
 PREFIX    ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 HOOKSDIR  ?= $(PREFIX)/share/containers/oci/hooks.d
 DESTDIR   ?=
 B         := build
@@ -12,7 +13,7 @@ B         := build
 CC        ?= gcc
 CLANG     ?= clang
 BPFTOOL   ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
-PKGS      := libbpf libelf zlib libnl-3.0 libsystemd jansson inih
+PKGS      := libbpf libelf zlib libnl-3.0 libsystemd libseccomp jansson inih
 
 Q         := $(if $(V),,@)
 say        = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
@@ -232,6 +233,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/sagate "$(DESTDIR)$(PREFIX)/sbin/sagate"
 	install -D -m 644 loader/sagate.service "$(DESTDIR)$(UNITDIR)/sagate.service"
 	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' "$(DESTDIR)$(UNITDIR)/sagate.service"
+	install -D -m 644 loader/sagate.sysusers "$(DESTDIR)$(SYSUSERSDIR)/sagate.conf"
 	install -D -m 644 loader/oci-hook.json "$(DESTDIR)$(HOOKSDIR)/sagate.json"
 	sed -i 's,@SBINDIR@,$(PREFIX)/sbin,' "$(DESTDIR)$(HOOKSDIR)/sagate.json"
 	install -D -m 644 loader/sagate.conf.example "$(DESTDIR)$(PREFIX)/share/doc/sagate/sagate.conf.example"
@@ -241,7 +243,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 		install -D -m 644 $(B)/man/$$m "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m" || exit 1; done
 
 uninstall: ## remove what install put there
-	rm -f "$(DESTDIR)$(PREFIX)/sbin/sagate" "$(DESTDIR)$(UNITDIR)/sagate.service" "$(DESTDIR)$(HOOKSDIR)/sagate.json"
+	rm -f "$(DESTDIR)$(PREFIX)/sbin/sagate" "$(DESTDIR)$(UNITDIR)/sagate.service" "$(DESTDIR)$(HOOKSDIR)/sagate.json" "$(DESTDIR)$(SYSUSERSDIR)/sagate.conf"
 	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/sagate"
 	for m in $(notdir $(MAN)); do rm -f "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m"; done
 

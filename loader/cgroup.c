@@ -6,13 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include "cgroup.h"
@@ -147,20 +145,30 @@ static const char *below(const char *mount, const char *path)
 	return path + n;
 }
 
+/*
+ * Part by part, and no part is a link: not openat2(), which systemd's RestrictSUIDSGID= takes away.
+ */
 static int open_beneath(const char *mount, const char *path)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-	};
-	_cleanup_close_ int root = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	long fd;
+	_cleanup_close_ int at = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (root < 0)
-		return -errno;
-	path += strspn(path, "/");
-	fd = syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));
-	return fd < 0 ? -errno : (int)fd;
+	while (at >= 0 && *(path += strspn(path, "/"))) {
+		const size_t len = strcspn(path, "/");
+		char name[NAME_MAX + 1];
+		int next;
+
+		if (len > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(name, path, len);
+		name[len] = '\0';
+		next = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (next < 0)
+			return -errno;
+		close(at);
+		at = next;
+		path += len;
+	}
+	return at < 0 ? -errno : TAKE_FD(at);
 }
 
 /* Says in words what is wrong with a path that is not in the v2 hierarchy. */

@@ -80,6 +80,7 @@ void config_free(struct config *c)
 	free(c->requires);
 	free(c->spaces);
 	free(c->control);
+	free(c->group);
 	free(c->pin);
 	*c = (struct config){};
 }

@@ -106,6 +106,7 @@ struct config_space {
 
 struct config {
 	char *control; /* path of the control socket */
+	char *group;   /* whose members may look, too; NULL: none */
 	char *pin;
 	int log_level;				    /* LOG_ERR … LOG_DEBUG */
 	uint32_t policies_max, sas_max, routes_max; /* entries of the maps, of all spaces */

@@ -20,6 +20,11 @@ KEY(daemon_control)
 	return value_socket(v, &p->c->control, e);
 }
 
+KEY(daemon_group)
+{
+	return value_name(v, &p->c->group, e);
+}
+
 KEY(daemon_pin)
 {
 	return value_path(v, &p->c->pin, e);
@@ -147,6 +152,7 @@ static const struct key {
 	int (*set)(struct config_parser *p, const char *value, struct error *e);
 } keys[] = {
 	{SECTION_DAEMON, "control", daemon_control},
+	{SECTION_DAEMON, "group", daemon_group},
 	{SECTION_DAEMON, "pin", daemon_pin},
 	{SECTION_DAEMON, "log-level", daemon_log_level},
 	{SECTION_DAEMON, "policies-max", daemon_policies_max},

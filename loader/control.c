@@ -3,9 +3,11 @@
 #define _GNU_SOURCE /* struct ucred, accept4 */
 #endif
 #include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -25,7 +27,8 @@ struct control {
 	sd_event_source *io;
 	sd_event_source *pause; /* while descriptors are short */
 	struct control_client *clients;
-	unsigned int count, watchers;
+	unsigned int count, watchers, readers;
+	bool shared;		       /* with a group */
 	struct control_client *asking; /* whose request handle() has */
 	uint64_t requests;	       /* deferred so far */
 };
@@ -41,10 +44,21 @@ static void client_gone(void *ctx, struct control_client *client)
 	if (client->next)
 		client->next->prev = client->prev;
 	c->count--;
+	c->readers -= client->reader;
 	c->watchers -= client->watching;
 	if (client->deferred && c->ops->left)
 		c->ops->left(c->ctx, client->deferred);
 	control_client_free(client);
+}
+
+static bool only_looks(const char *command)
+{
+	static const char *const looks[] = {"status", "show", "explain", "watch"};
+
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+		if (!strcmp(command, looks[i]))
+			return true;
+	return false;
 }
 
 static void answer(struct control *c, struct control_client *client,
@@ -119,7 +133,15 @@ static void client_request(void *ctx, struct control_client *client, const char 
 		control_client_error(client, &e);
 		return;
 	}
-	answer(ctx, client, &q);
+	if (client->reader && !only_looks(q.command)) {
+		error_set(&e, -EPERM, "not-permitted",
+			  "%s: is for root; who is only in the group of the control socket may ask "
+			  "for status, show, explain and watch",
+			  q.command);
+		control_client_error(client, &e);
+	} else {
+		answer(ctx, client, &q);
+	}
 	control_request_clear(&q);
 }
 
@@ -149,21 +171,27 @@ static void take_client(struct control *c, int fd)
 	struct ucred cred = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(cred);
 	struct control_client *client;
+	bool reader;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-	    (cred.uid != 0 && cred.uid != geteuid())) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		cred.uid = (uid_t)-1;
+	/* that he is in the group the kernel saw to: the socket's mode */
+	reader = cred.uid != 0 && cred.uid != geteuid();
+	if (cred.uid == (uid_t)-1 || (reader && !c->shared)) {
 		log_warning("control: pid %d of uid %u was refused: only root may ask", cred.pid,
 			    cred.uid);
 		turn_away(fd, "not-permitted", "only root may use the control socket");
 		return;
 	}
-	if (c->count >= CONTROL_CLIENTS_MAX) {
+	if (c->count >= CONTROL_CLIENTS_MAX || (reader && c->readers >= CONTROL_READERS_MAX)) {
 		turn_away(fd, "busy", "the daemon has too many clients: try again later");
 		return;
 	}
 	client = control_client_new(c->event, fd, &client_ops, c);
 	if (!client)
 		return;
+	client->reader = reader;
+	c->readers += reader;
 	client->next = c->clients;
 	if (c->clients)
 		c->clients->prev = client;
@@ -231,6 +259,23 @@ int control_new(sd_event *event, const char *path, const struct control_ops *ops
 				 strerror(-r));
 	}
 	*out = c;
+	return 0;
+}
+
+int control_share(struct control *c, const char *group, struct error *e)
+{
+	const char *path = c->address.sun_path;
+	const struct group *g = getgrnam(group);
+
+	if (!g)
+		return error_set(e, -ENOENT, "control-socket", "group=%s: there is no such group",
+				 group);
+	/* in this order: never open to another group */
+	if (lchown(path, (uid_t)-1, g->gr_gid) || chmod(path, 0660))
+		return error_set(e, -errno, "control-socket",
+				 "%s cannot be given to group %s: %s (is the daemon's user in it?)",
+				 path, group, strerror(errno));
+	c->shared = true;
 	return 0;
 }
 

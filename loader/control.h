@@ -7,7 +7,8 @@
  *   → {"command":"attach","args":{…}}
  *   ← {"result":…}   or   {"error":{"code":"…","message":"…"}}
  *
- * Only root (and the daemon's own user) is served. What outlives the daemon: nothing but the lock
+ * Root and the daemon's own user are served; with control_share() members of a group, too, who may
+ * only look. What outlives the daemon: nothing but the lock
  * file (PATH.lock), which holds no state.
  */
 #ifndef SAGATE_CONTROL_H
@@ -20,6 +21,7 @@
 
 #define CONTROL_PATH	    "/run/sagate/control.sock"
 #define CONTROL_CLIENTS_MAX 64
+#define CONTROL_READERS_MAX 32		  /* of them, who may only look: root finds room */
 #define CONTROL_QUEUE_MAX   (1024 * 1024) /* bytes of events queued for one client */
 #define CONTROL_PART_MAX    (32 * 1024)	  /* bytes of a list queued for one client */
 #define CONTROL_TIMEOUT_S   10		  /* for a request to come in, a reply to move on */
@@ -51,6 +53,12 @@ struct control_ops {
  */
 int control_new(sd_event *event, const char *path, const struct control_ops *ops, void *ctx,
 		struct control **out, struct error *e);
+
+/*
+ * Members of `group` may connect, too, and ask what changes nothing and costs the kernel nothing:
+ * status, show, explain, watch. 0, or -errno with *e.
+ */
+int control_share(struct control *c, const char *group, struct error *e);
 
 /* Cuts every client off and removes the socket. Accepts NULL. */
 void control_free(struct control *c);

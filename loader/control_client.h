@@ -30,6 +30,7 @@ struct control_client {
 	size_t in_len;
 	bool input_done; /* the one request was taken: what follows is thrown away */
 	bool eof;	 /* the client sends nothing more; it may still read */
+	bool reader;	 /* may only look */
 	bool watching;
 	bool broken;			 /* cut off at the next turn of the loop */
 	const struct control_list *list; /* what is answered with one by one; NULL: nothing */

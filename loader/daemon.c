@@ -13,6 +13,7 @@
 #include "boot_time.h"
 #include "cgroup_dynmods.h"
 #include "cleanup.h"
+#include "confine.h"
 #include "daemon.h"
 #include "daemon_internal.h"
 #include "flow_json.h"
@@ -355,8 +356,9 @@ static void reload(struct daemon *d)
 			  e.message);
 		return;
 	}
-	if (strcmp(config.control, d->config->control) || strcmp(config.pin, d->config->pin))
-		log_warning("control= and pin= change only with a restart");
+	if (strcmp(config.control, d->config->control) || strcmp(config.pin, d->config->pin) ||
+	    strcmp(config.group ?: "", d->config->group ?: ""))
+		log_warning("control=, group= and pin= change only with a restart");
 	if (config.policies_max != d->config->policies_max ||
 	    config.sas_max != d->config->sas_max || config.routes_max != d->config->routes_max)
 		log_warning("policies-max=, sas-max= and routes-max= change only with a restart");
@@ -449,6 +451,8 @@ static int start(struct daemon *d, struct error *e)
 	if (!err)
 		err = control_new(d->event, d->config->control, &daemon_control_ops, d, &d->control,
 				  e);
+	if (!err && d->config->group)
+		err = control_share(d->control, d->config->group, e);
 	if (!err)
 		err = bpf_open(d->config->pin, &sizes, &d->bpf, e);
 	if (!err)
@@ -534,8 +538,10 @@ static void wake_left(void)
 int daemon_run(const struct config *config, const char *path, struct error *e)
 {
 	struct daemon d = {.config = config, .config_path = path, .started = boot_ns()};
+	struct error why;
 	int err;
 
+	confine_begin();
 	raise_descriptors();
 	raise_priority();
 	err = keeper_start(&d.keeper);
@@ -543,6 +549,9 @@ int daemon_run(const struct config *config, const char *path, struct error *e)
 		log_error("no keeper of waiting rooms: %s", strerror(-err));
 	err = start(&d, e);
 	wake_left();
+	/* nothing from outside was looked at yet; without, it still gates */
+	if (!err && confine(CONFINED_DAEMON, &why))
+		log_error("the daemon keeps more rights than it needs: %s", why.message);
 	if (!err) {
 		err = sd_event_loop(d.event);
 		if (err < 0)

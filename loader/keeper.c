@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "cleanup.h"
+#include "confine.h"
 #include "keeper.h"
 #include "log.h"
 #include "rooms.h"
@@ -47,6 +48,7 @@ static void watch(void)
 /* Nothing of the daemon's stays open in it: neither its sockets nor its lock. */
 static __attribute__((noreturn)) void keep(int alive)
 {
+	struct error e;
 	sigset_t none;
 
 	dup2(alive, 0);
@@ -59,6 +61,8 @@ static __attribute__((noreturn)) void keep(int alive)
 	signal(SIGHUP, SIG_IGN);
 	setsid();
 	prctl(PR_SET_NAME, "sagate-keeper");
+	if (confine(CONFINED_KEEPER, &e))
+		log_error("the keeper keeps more rights than it needs: %s", e.message);
 	watch();
 	rooms_sweep();
 	_exit(0);

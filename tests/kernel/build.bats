@@ -110,6 +110,7 @@ remakes() {
 	[ -x "$root/usr/sbin/sagate" ]
 	[[ $("$root/usr/sbin/sagate" version) == sagate* ]]
 	grep -q '^ExecStart=.*/usr/sbin/sagate daemon' "$root/usr/lib/systemd/system/sagate.service"
+	grep -q '^u sagate ' "$root/usr/lib/sysusers.d/sagate.conf"
 	[ -s "$root/usr/share/doc/sagate/sagate.conf.example" ]
 	[ -s "$root/usr/share/doc/sagate/README.md" ]
 	for man in loader/man/*.scd; do

@@ -48,6 +48,7 @@ soon() { timeout 15 bash -c "$(declare -f systemd_pid systemd systemctl_); syste
 
 @test "while its call waits the service is active, also for daemon-reload; then the call goes through" {
 	held
+	run ! grep -q '^Uid:[[:space:]]0' "/proc/$(value sagate MainPID)/status"
 	is app active
 	[ -n "$(in_service)" ]
 	run -0 systemctl_ --no-pager status app

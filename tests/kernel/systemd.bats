@@ -38,6 +38,41 @@ waits="ExecStartPre=+\$SGK_DIR/sbin/sagate wait udp 192.0.2.5:80 --netns \$SGK_D
 	is sagate active
 }
 
+# of PID FIELD: of its status, as it stands there.
+of() { systemd sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" | tr '\t' ' '; }
+@test "the daemon is of its own user, with the rights that the unit names and a filter of its own; so is its keeper, with fewer" {
+	local pid uid keeper
+	pid=$(value sagate MainPID)
+	uid=$(systemd id -u sagate)
+	[ "$uid" != 0 ]
+	keeper=$(systemd pgrep -P "$pid")
+	[ "$(of "$pid" Uid)" = "$uid $uid $uid $uid" ]
+	[ "$(of "$keeper" Uid)" = "$uid $uid $uid $uid" ]
+	# DAC_OVERRIDE DAC_READ_SEARCH NET_ADMIN SYS_PTRACE SYS_ADMIN PERFMON BPF
+	[ "$(of "$pid" CapPrm)" = 000000c000281006 ]
+	[ "$(of "$pid" CapEff)" = 000000c000281006 ]
+	[ "$(of "$pid" CapBnd)" = 000000c000281006 ]
+	[ "$(of "$pid" CapAmb)" = 0000000000000000 ]
+	[ "$(of "$keeper" CapPrm)" = 0000000000000002 ]
+	run ! grep 'more rights than it needs' "$SGK_DIR/log"
+	for pid in "$pid" "$keeper"; do
+		[ "$(of "$pid" NoNewPrivs)" = 1 ]
+		[ "$(of "$pid" Seccomp)" = 2 ]
+		[ "$(of "$pid" CapInh)" = 0000000000000000 ]
+		systemd grep -Eq '^Max core file size +0 +0 ' "/proc/$pid/limits"
+	done
+}
+
+@test "systemd calls what the unit leaves open small" {
+	local score
+	mkdir "$SGK_DIR/alone" # without what the tests add
+	cp "$UNITS/sagate.service" "$SGK_DIR/alone"
+	score=$(systemd-analyze security --offline=yes --no-pager "$SGK_DIR/alone/sagate.service" | sed -n 's/.*level for sagate.service: \([0-9.]*\) .*/\1/p')
+	[ -n "$score" ]
+	echo "score $score"
+	jq -n --argjson score "$score" -e '$score <= 2.5'
+}
+
 @test "each start of the service begins in its gate; a restart too" {
 	on_a ip xfrm policy add dir out dst 192.0.2.5/32 action block
 	sgk_wait 5 denied

@@ -25,6 +25,7 @@ systemd_up() {
 }
 
 systemd_down() {
+	[ -n "${SYSTEMD_CGROUP-}" ] || { sgk_down; return; } # it did not come so far
 	systemctl_ stop sagate || :
 	sgk_stop "$SGK_DIR/systemd.pid" KILL
 	sgk_wait 10 cgroups_removed
@@ -43,8 +44,21 @@ systemd_story() {
 	grep -v libbpf "$SGK_DIR/log" | tail -n 20
 }
 
+# The daemon's user, known in there only.
+users_make() {
+	mkdir -p "$SGK_DIR/users/etc"
+	cp /etc/passwd /etc/group "$SGK_DIR/users/etc"
+	systemd-sysusers --root="$SGK_DIR/users" "$SGK_REPO/loader/sagate.sysusers"
+	# to its program, too
+	chmod o+x "$BATS_RUN_TMPDIR" "$(dirname "$SGK_DIR")" "$SGK_DIR"
+}
+users_in() { # for the shell in the namespaces
+	echo "for f in passwd group; do mount --bind $SGK_DIR/users/etc/\$f /etc/\$f; done"
+}
+
 units_make() {
 	local target
+	users_make || return 1
 	mkdir -p "$UNITS/sagate.service.d" "$SGK_DIR/sbin"
 	cp "$SAGATE" "$SGK_DIR/sbin/sagate"
 	touch "$SGK_DIR/netns"
@@ -71,6 +85,7 @@ systemd_system() {
 	exec unshare --cgroup --mount --pid --fork --kill-child --mount-proc sh -c "
 		mount --bind /run/netns/$SGK_A $SGK_DIR/netns
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
+		$(users_in)
 		mount -t tmpfs -o mode=755 run /run && mkdir /run/lock
 		exec env -i container=test PATH=$PATH SYSTEMD_UNIT_PATH=$UNITS \
 			/lib/systemd/systemd --system --unit=test.target --log-target=console"
@@ -79,6 +94,7 @@ systemd_user() {
 	exec unshare --mount sh -c "
 		mount --bind /run/netns/$SGK_A $SGK_DIR/netns
 		umount --lazy --recursive /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup
+		$(users_in)
 		mount -t tmpfs -o mode=755 run /run && mkdir -p /run/root /run/systemd/system /run/systemd/inaccessible/dir
 		touch /run/systemd/inaccessible/reg
 		exec env -i container=test PATH=$PATH SYSTEMD_UNIT_PATH=$UNITS XDG_RUNTIME_DIR=/run/root \
@@ -86,7 +102,7 @@ systemd_user() {
 }
 systemd_start() {
 	mkdir "$SGK_CGROUP2$SYSTEMD_CGROUP"
-	export -f systemd_system systemd_user
+	export -f systemd_system systemd_user users_in
 	# shellcheck disable=SC2016 # expanded inside
 	sgk_spawn "$SGK_DIR/systemd.out" bash -c 'echo $$ >"$1/cgroup.procs"; "$2"' \
 		systemd "$SGK_CGROUP2$SYSTEMD_CGROUP" "systemd_$SYSTEMD" >"$SGK_DIR/systemd.pid"

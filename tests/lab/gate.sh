@@ -46,11 +46,12 @@ gate_conf() {
 gate_answers() { sagate status --json >/dev/null 2>&1; }
 gate_ready() { [ "$(sagate status --json 2>/dev/null | jq .ready)" = true ]; }
 
-# gate_daemon_start: and waits for its first snapshot.
+# gate_daemon_start: and waits for its first snapshot. GATE_AS: words in front, for another user.
 gate_daemon_start() {
 	[ ! -s "$GATE_DIR/log" ] || mv "$GATE_DIR/log" "$GATE_DIR/log.before"
+	# shellcheck disable=SC2086 # GATE_AS: several words
 	lab_spawn "$GATE_DIR/log" nsenter --net="${GATE_NETNS:-/run/netns/a}" -- \
-		"$SAGATE" daemon -c "$GATE_DIR/sagate.conf" >"$GATE_DIR/pid"
+		${GATE_AS-} "$SAGATE" daemon -c "$GATE_DIR/sagate.conf" >"$GATE_DIR/pid"
 	lab_wait_until 120 gate_ready || { cat "$GATE_DIR/log" >&2; return 1; }
 }
 

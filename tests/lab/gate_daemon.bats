@@ -124,6 +124,32 @@ gate_identity() { sagate show gates --json | jq -c '.[] | select(.name == "gated
 }
 
 # bats test_tags=once
+@test "a daemon of its own user, with sagate.service's rights, takes over from root's, and root's from it: IKE, verdicts, holds" {
+	local rights
+	rights=$(sed -n 's/^AmbientCapabilities=//p' "$BATS_TEST_DIRNAME/../../loader/sagate.service" | sed 's/CAP_/+/g; s/ /,/g' | tr '[:upper:]' '[:lower:]')
+	gate_lab
+	goes_through
+	gate_daemon_stop
+	GATE_AS="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,$rights --ambient-caps=-all,$rights" gate_daemon_start
+	grep -q '^Uid:[[:space:]]65534' "/proc/$(cat "$GATE_DIR/pid")/status"
+	run ! grep 'more rights than it needs' "$GATE_DIR/log"
+	gate_lab # no SA
+	lab_wait_until 60 gate_knows_child
+	gate_mark
+	goes_through
+	sagate attach /gated --name gated --mode hold
+	gate_lab
+	gated "$LAB_PROBE" tcp 192.0.2.2 80 --echo --for 0
+	sagate attach /gated --name gated --mode "$GATE_MODE"
+	[ "$(gate_plain)" = 0 ]
+	gate_daemon_stop
+	gate_daemon_start
+	gate_lab
+	goes_through
+	[ "$(gate_plain)" = 0 ]
+}
+
+# bats test_tags=once
 @test "a daemon that comes back to an IKE daemon with nothing loaded: what was required stays required" {
 	gate_lab
 	gate_daemon_stop

@@ -667,6 +667,106 @@ static void only_root_is_served(void **state)
 	close(pair[1]);
 }
 
+/* What a member of group 65534 is told. */
+static void asked_by_member(struct server *s, const char *request, const char *reply)
+{
+	char buf[512] = "";
+	int status, pair[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct sockaddr_un sa = {.sun_family = AF_UNIX};
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		ssize_t n;
+
+		strcpy(sa.sun_path, s->path);
+		if (setgid(65534) || setuid(65534) ||
+		    connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+		    send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+			_exit(1);
+		n = recv(fd, buf, sizeof(buf), 0);
+		if (n < 0 || write(pair[1], buf, n) != n)
+			_exit(2);
+		_exit(0);
+	}
+	for (double end = now() + 5; waitpid(pid, &status, WNOHANG) == 0 && now() < end;)
+		turn(s);
+	assert_int_equal(status, 0);
+	assert_true(read(pair[0], buf, sizeof(buf) - 1) > 0);
+	assert_non_null(strstr(buf, reply));
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void members_of_the_group_look_and_no_more(void **state)
+{
+	struct server *s = *state;
+	char dir[128];
+	struct stat st;
+	struct error e;
+	unsigned int calls;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(control_share(s->control, "no such group", &e), -ENOENT);
+	assert_int_equal(control_share(s->control, "nogroup", &e), 0);
+	assert_int_equal(stat(s->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(st.st_gid, 65534);
+	snprintf(dir, sizeof(dir), "%s/run", s->dir);
+	assert_int_equal(chmod(s->dir, 0755) | chmod(dir, 0711), 0);
+	asked_by_member(s, "{\"command\":\"status\"}\n", "{\"result\":");
+	calls = s->calls;
+	asked_by_member(s, "{\"command\":\"attach\"}\n", "\"code\":\"not-permitted\"");
+	asked_by_member(s, "{\"command\":\"detach\"}\n", "\"code\":\"not-permitted\"");
+	asked_by_member(s, "{\"command\":\"wait\"}\n", "\"code\":\"not-permitted\"");
+	asked_by_member(s, "{\"command\":\"doctor\"}\n", "\"code\":\"not-permitted\"");
+	assert_int_equal(s->calls, calls);
+	ask(s, "{\"command\":\"echo\"}\n", "{\"result\":{}}");
+}
+
+/* A member who takes every place: root still finds one. */
+static void members_of_the_group_leave_room_for_root(void **state)
+{
+	struct server *s = *state;
+	int status, pair[2];
+	struct error e;
+	char dir[128], one;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(control_share(s->control, "nogroup", &e), 0);
+	snprintf(dir, sizeof(dir), "%s/run", s->dir);
+	assert_int_equal(chmod(s->dir, 0755) | chmod(dir, 0711), 0);
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct sockaddr_un sa = {.sun_family = AF_UNIX};
+		int fds[CONTROL_CLIENTS_MAX];
+
+		strcpy(sa.sun_path, s->path);
+		if (setgid(65534) || setuid(65534))
+			_exit(1);
+		close(pair[1]);
+		for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+			fds[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+			if (connect(fds[i], (struct sockaddr *)&sa, sizeof(sa)))
+				_exit(2);
+		}
+		_exit(read(pair[0], &one, 1) ? 3 : 0);
+	}
+	close(pair[0]);
+	for (int i = 0; i < 2 * CONTROL_CLIENTS_MAX; i++)
+		turn(s);
+	ask(s, "{\"command\":\"echo\"}\n", "{\"result\":{}}");
+	close(pair[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void modes_of_socket_and_directory_are_roots_alone(void **state)
 {
 	struct server *s = *state;
@@ -773,6 +873,8 @@ int main(void)
 		T(a_shortage_of_descriptors_passes),
 		T(garbage_and_hangups_leave_the_server_well),
 		T(only_root_is_served),
+		T(members_of_the_group_look_and_no_more),
+		T(members_of_the_group_leave_room_for_root),
 		T(modes_of_socket_and_directory_are_roots_alone),
 		T(a_living_daemons_socket_is_left_alone),
 		T(a_dead_daemons_socket_is_replaced),
