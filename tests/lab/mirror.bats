@@ -33,13 +33,11 @@ setup() {
 
 xfrm() { lab_exec a ip xfrm "$@"; }
 
-add_sa() { # SPI REQID [MORE...]
-	local spi=$1 reqid=$2
-	shift 2
+add_keyed() { # ALGORITHM-AND-KEY SPI REQID [MORE...]
 	# shellcheck disable=SC2086 # several words
-	xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi "$spi" reqid "$reqid" \
-		mode transport $AEAD "$@"
+	xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi "$2" reqid "$3" mode transport $1 "${@:4}"
 }
+add_sa() { add_keyed "$AEAD" "$@"; } # SPI REQID [MORE...]
 
 add_trap() { # REQID [MORE...]
 	local reqid=$1
@@ -81,6 +79,35 @@ mirror_is() { [ "$(sagate show sad --json | jq length)" = "$1" ]; }
 	add_sa 0x1001 8
 	lab_wait_until 5 mirror_is 1
 	gate_explains "wait no-sa" tcp 192.0.2.2:80
+}
+
+# in_memory HEX...: of the daemon or its keeper.
+in_memory() {
+	local pid
+	for pid in "$1" $(pgrep -P "$1"); do
+		"$BATS_TEST_DIRNAME/memory.py" "$pid" "${@:2}" && return 0
+	done
+	return 1
+}
+
+@test "keys of SAs are nowhere in the memory of the daemon and its keeper, and no core would have them" {
+	local n pid aead=5eed0aead0c0ffee1badd00d5afe7e57facade05 enc=c1f3a5b7d9e1f3057192b3d4e5f60718
+	local auth=9a8b7c6d5e4f30211203f4e5d6c7b8a99f0e1d2c3b4a59687766554433221100
+	pid=$(cat "$GATE_DIR/pid")
+	for n in 1 2 3; do add_keyed "aead rfc4106(gcm(aes)) 0x$aead 128" "0x2bad10$n$n" "$n"; done
+	n="enc cbc(aes) 0x$enc auth hmac(sha256) 0x$auth"
+	add_keyed "$n" 0x2bad2011 9
+	add_keyed "$n" 0x2bad2022 9 limit time-hard 2
+	lab_wait_until 10 mirror_is 4 # an expire has them, too
+	xfrm state delete src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x2bad1022
+	sagate doctor >/dev/null || : # it compares with a new dump
+	lab_wait_until 5 mirror_is 3
+	same_spis
+	in_memory "$pid" 2bad1011 # it finds what is there
+	run -1 in_memory "$pid" "${aead:0:32}" "$enc" "${auth:0:32}" "${auth:32:32}"
+	grep -Eq '^Max core file size +0 +0 ' "/proc/$pid/limits"
+	kill -HUP "$pid"
+	run -1 in_memory "$pid" "${aead:0:32}" "$enc" "${auth:0:32}" "${auth:32:32}"
 }
 
 @test "the template's spi, the marks and the selector decide as the kernel has them" {
