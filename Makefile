@@ -239,6 +239,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 644 loader/sagate.conf.example "$(DESTDIR)$(PREFIX)/share/doc/sagate/sagate.conf.example"
 	install -D -m 644 README.md "$(DESTDIR)$(PREFIX)/share/doc/sagate/README.md"
 	install -D -m 644 WAYS.md "$(DESTDIR)$(PREFIX)/share/doc/sagate/WAYS.md"
+	install -D -m 644 SECURITY.md "$(DESTDIR)$(PREFIX)/share/doc/sagate/SECURITY.md"
 	for m in $(notdir $(MAN)); do \
 		install -D -m 644 $(B)/man/$$m "$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m" || exit 1; done
 
