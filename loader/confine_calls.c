@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -87,7 +88,7 @@ static const int daemons[] = {
 	CALL(pipe2),
 	CALL(getcwd),
 	CALL(umask),
-	/* sockets: those that there are, and of the two families */
+	/* sockets: those that there are, and of these families */
 	CALL(connect),
 	CALL(bind),
 	CALL(listen),
@@ -245,6 +246,12 @@ static int add_daemons(scmp_filter_ctx f)
 
 	err = err ?: add_family(f, AF_UNIX);
 	err = err ?: add_family(f, AF_NETLINK);
+	/* the child that makes a gate's sockets: see gate_probe.c */
+	err = err ?: add_family(f, AF_INET);
+	err = err ?: add_family(f, AF_INET6);
+	err = err
+		      ?: seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(kill), 1,
+					  SCMP_A1(SCMP_CMP_EQ, SIGKILL));
 	err = err ?: add_fork(f);
 	err = err ?: add_prctl(f);
 	/* of the namespaces a network's only */

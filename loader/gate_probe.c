@@ -2,13 +2,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,8 +27,31 @@ void gate_probe_init(struct gate_probe *p)
 	*p = (struct gate_probe){.sockets = {-1, -1}, .from = -1};
 }
 
-/* In the child: two sockets of the cgroup that it was made in, over to the daemon. */
-static __attribute__((noreturn)) void make_sockets(int to)
+static int enter(int cgroup_fd)
+{
+	_cleanup_close_ int fd = openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 || write(fd, "0", 1) != 1 ? -errno : 0;
+}
+
+/* A cgroup that gives its controllers to child cgroups takes no process: one of its own then. */
+static int enter_below(int cgroup_fd)
+{
+	_cleanup_close_ int below = -1;
+	int err;
+
+	if (mkdirat(cgroup_fd, CHILD_CGROUP, 0700) && errno != EEXIST)
+		return -errno;
+	below = openat(cgroup_fd, CHILD_CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	err = below < 0 ? -errno : enter(below);
+	if (err)
+		unlinkat(cgroup_fd, CHILD_CGROUP, AT_REMOVEDIR);
+	return err;
+}
+
+/* In the child: two sockets of that cgroup, over to the daemon; or the errno for which there are
+ * none. */
+static __attribute__((noreturn)) void make_sockets(int cgroup_fd, int to)
 {
 	union {
 		char buf[CMSG_SPACE(2 * sizeof(int))];
@@ -38,47 +59,30 @@ static __attribute__((noreturn)) void make_sockets(int to)
 	} control = {.head = {.cmsg_len = CMSG_LEN(2 * sizeof(int)),
 			      .cmsg_level = SOL_SOCKET,
 			      .cmsg_type = SCM_RIGHTS}};
-	struct iovec iov = {.iov_base = "", .iov_len = 1};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	int fds[2];
+	char error;
+	struct iovec iov = {.iov_base = &error, .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fds[2], err;
 
-	dup2(to, 0);
+	dup2(cgroup_fd, 0);
+	dup2(to, 1);
 	close_range(3, ~0U, 0);
-	fds[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	fds[1] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fds[0] >= 0 && fds[1] < 0)
-		fds[1] = dup(fds[0]); /* a host without IPv6 */
-	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
-	_exit(sendmsg(0, &msg, MSG_NOSIGNAL) < 0);
-}
-
-static pid_t clone_into(int cgroup_fd, int to)
-{
-	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (__u64)cgroup_fd};
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
-
-	if (!pid)
-		make_sockets(to);
-	return pid < 0 ? -errno : (pid_t)pid;
-}
-
-/* A cgroup that gives its controllers to child cgroups takes no process: one of its own then. */
-static pid_t clone_below(int cgroup_fd, int to)
-{
-	_cleanup_close_ int below = -1;
-	pid_t pid;
-
-	if (mkdirat(cgroup_fd, CHILD_CGROUP, 0700) && errno != EEXIST)
-		return -errno;
-	below = openat(cgroup_fd, CHILD_CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	pid = below < 0 ? -errno : clone_into(below, to);
-	if (pid < 0)
-		unlinkat(cgroup_fd, CHILD_CGROUP, AT_REMOVEDIR);
-	return pid;
+	err = enter(0);
+	if (err == -EBUSY)
+		err = enter_below(0);
+	fds[0] = err ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (!err && fds[0] < 0)
+		err = -errno;
+	error = (char)-err;
+	if (!err) {
+		fds[1] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fds[1] < 0)
+			fds[1] = fds[0]; /* a host without IPv6 */
+		memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	_exit(sendmsg(1, &msg, MSG_NOSIGNAL) < 0);
 }
 
 static bool file_has(int dir, const char *name, const char *what)
@@ -107,13 +111,15 @@ static int begin(struct gate_probe *p, int cgroup_fd)
 		return -EBUSY;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
 		return -errno;
-	pid = clone_into(cgroup_fd, fds[1]);
-	if (pid == -EBUSY)
-		pid = clone_below(cgroup_fd, fds[1]);
+	/* not clone3(CLONE_INTO_CGROUP): filters of system calls cannot see its flags, and refuse
+	 * it */
+	pid = fork();
+	if (!pid)
+		make_sockets(cgroup_fd, fds[1]);
 	close(fds[1]);
 	if (pid < 0) {
 		close(fds[0]);
-		return pid;
+		return -errno;
 	}
 	p->child = pid;
 	p->from = fds[0];
@@ -143,8 +149,10 @@ static int receive(struct gate_probe *p)
 
 	if (n < 0)
 		return -errno;
+	if (n && byte)
+		return -byte;
 	if (!n || !CMSG_FIRSTHDR(&msg) || control.head.cmsg_len != CMSG_LEN(2 * sizeof(int)))
-		return -ECHILD; /* it was killed, or could make none */
+		return -ECHILD; /* it was killed */
 	memcpy(p->sockets, CMSG_DATA(&control.head), sizeof(p->sockets));
 	for (int i = 0; i < 2; i++)
 		if (setsockopt(p->sockets[i], SOL_SOCKET, SO_BINDTODEVICE, "lo", 3))
