@@ -30,7 +30,7 @@ static __always_inline void spd_key_set(struct spd_key *key, const struct flow *
 	key->sport_mask = m->sport;
 	key->dport_mask = m->dport;
 	key->proto = m->proto ? f->proto : 0;
-	key->ifindex = m->dev ? f->oif : 0;
+	key->ifindex = m->dev & MASK_DEV ? f->oif : 0;
 	key->mark = f->mark & m->mark;
 	key->mark_mask = m->mark;
 }
@@ -125,6 +125,14 @@ static __always_inline __u32 spd_chosen(const struct spd_walk *w)
 	return w->exact ? w->exact_chosen : w->inexact ? w->inexact_chosen : w->unknown_chosen;
 }
 
+/* To a multicast group. */
+static __always_inline bool to_group(const struct flow *f)
+{
+	if (f->family == AF_INET)
+		return (f->daddr[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+	return (f->daddr[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
 /* Is the device of the flow in what the kernel compares? See spd_step(). */
 static __always_inline bool keeps_device(const struct flow *f)
 {
@@ -152,9 +160,11 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	m = &w->masks->mask[i];
 	if (w->found && m->best > w->best)
 		return 1;
-	if (m->dev && !keeps_device(w->flow))
+	if (m->dev & (to_group(w->flow) ? MASK_HOST : MASK_GROUP))
 		return 0;
-	if ((m->src_len && !w->flow->has_saddr) || (m->dev && !knows_device(w->flow))) {
+	if (m->dev & MASK_DEV && !keeps_device(w->flow))
+		return 0;
+	if ((m->src_len && !w->flow->has_saddr) || (m->dev & MASK_DEV && !knows_device(w->flow))) {
 		w->unsure = 1 + loop_zero;
 		return 0;
 	}

@@ -160,13 +160,24 @@ struct spd_masks_key {
 	__u16 pad;
 };
 
+/*
+ * spd_mask.dev, bits. Policies for multicast groups have shapes of their own, apart from those for
+ * hosts: what is sent to a group has a source that is not known (IP_MULTICAST_IF chooses), and a
+ * policy for one host must not make it wait.
+ */
+enum {
+	MASK_DEV = 1,	/* the device is compared */
+	MASK_HOST = 2,	/* no destination behind it is in a group … */
+	MASK_GROUP = 4, /* … or all are; neither: it has both */
+};
+
 struct spd_mask {
 	__u32 best;	       /* the lowest (= first chosen) priority behind this mask */
 	__u32 mark;	       /* mark mask */
 	__be16 sport, dport;   /* port masks */
 	__u8 src_len, dst_len; /* prefix lengths */
 	__u8 proto;	       /* 1: the protocol is compared */
-	__u8 dev;	       /* 1: the device is compared */
+	__u8 dev;	       /* MASK_ bits */
 };
 
 /* One value, replaced as a whole: the list and its length never disagree. */

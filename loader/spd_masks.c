@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "spd_masks.h"
+
+/* Is the selector for multicast groups only, for none, or for both? */
+static __u8 mask_groups(const struct selector_info *sel)
+{
+	const bool six = sel->family == AF_INET6;
+
+	if (sel->dst_len < (six ? 8 : 4))
+		return 0;
+	if (six ? IN6_IS_ADDR_MULTICAST(sel->daddr) : IN_MULTICAST(ntohl(sel->daddr[0])))
+		return MASK_GROUP;
+	return MASK_HOST;
+}
 
 void spd_mask_of(const struct policy_info *p, struct spd_mask *mask)
 {
@@ -12,7 +25,7 @@ void spd_mask_of(const struct policy_info *p, struct spd_mask *mask)
 		.src_len = p->sel.src_len,
 		.dst_len = p->sel.dst_len,
 		.proto = p->sel.proto != 0,
-		.dev = p->sel.ifindex != 0,
+		.dev = (__u8)((p->sel.ifindex ? MASK_DEV : 0) | mask_groups(&p->sel)),
 	};
 }
 

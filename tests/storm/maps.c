@@ -370,6 +370,18 @@ static bool compare_policy(struct maps *m, const struct kernel *k, size_t i)
 	return first;
 }
 
+/* Whether a selector is for multicast groups: 224.0.0.0/4, ff00::/8. */
+static __u8 policy_groups(const struct xfrm_selector *s)
+{
+	const __u8 first = *(const __u8 *)&s->daddr;
+
+	if (s->prefixlen_d < (s->family == AF_INET ? 4 : 8))
+		return 0;
+	if (s->family == AF_INET)
+		return first >> 4 == 14 ? MASK_GROUP : MASK_HOST;
+	return first == 255 ? MASK_GROUP : MASK_HOST;
+}
+
 static void policy_mask(const struct kernel_policy *p, struct spd_mask *mask)
 {
 	const struct xfrm_selector *s = &p->info.sel;
@@ -380,7 +392,7 @@ static void policy_mask(const struct kernel_policy *p, struct spd_mask *mask)
 				  .src_len = s->prefixlen_s,
 				  .dst_len = s->prefixlen_d,
 				  .proto = s->proto != 0,
-				  .dev = s->ifindex != 0};
+				  .dev = (__u8)((s->ifindex ? MASK_DEV : 0) | policy_groups(s))};
 }
 
 /* The list of masks: one for each in use, with the best priority behind it, in their order. */

@@ -88,6 +88,12 @@ static struct answer model_ask(const struct model *m, const struct flow *f)
 	return a;
 }
 
+static bool to_group(const struct flow *flow)
+{
+	return flow->family == AF_INET ? IN_MULTICAST(ntohl(flow->daddr[0]))
+				       : IN6_IS_ADDR_MULTICAST(flow->daddr);
+}
+
 /* What the BPF programs do with the maps. */
 static struct answer maps_ask(const struct fake_sink *f, enum spd_class class,
 			      const struct flow *flow, bool settled)
@@ -107,6 +113,8 @@ static struct answer maps_ask(const struct fake_sink *f, enum spd_class class,
 
 		if (i)
 			assert_true(masks->mask[i - 1].best <= m->best);
+		if (m->dev & (to_group(flow) ? MASK_HOST : MASK_GROUP))
+			continue;
 		if (a.found && m->best > a.priority)
 			break;
 		for (unsigned int bit = 0; bit < 128; bit++) {
@@ -126,7 +134,7 @@ static struct answer maps_ask(const struct fake_sink *f, enum spd_class class,
 		k.src_len = m->src_len;
 		k.dst_len = m->dst_len;
 		k.proto = m->proto ? flow->proto : 0;
-		k.ifindex = m->dev ? flow->oif : 0;
+		k.ifindex = m->dev & MASK_DEV ? flow->oif : 0;
 		v = fake_get(f, MAP_SPD, &k);
 		if (!v)
 			continue;
