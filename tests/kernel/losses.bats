@@ -16,7 +16,7 @@ setup_file() {
 	netns=/run/netns/sgkb$$" || return 1
 	export LOSS_KEEP=/$SGK_GATE-keep LOSS_AUDIT=/$SGK_GATE-audit
 	mkdir "$SGK_CGROUP2$LOSS_KEEP" "$SGK_CGROUP2$LOSS_AUDIT"
-	sagate attach "$LOSS_KEEP" --name keep --set no-policy=deny >/dev/null &&
+	sagate attach "$LOSS_KEEP" --name keep --set no-policy=deny --set guard=off >/dev/null &&
 	sagate attach "$LOSS_AUDIT" --name audit --mode audit --set no-policy=deny --set on-loss=close >/dev/null
 }
 setup() { closing; }
