@@ -215,6 +215,14 @@ static int add_family(scmp_filter_ctx f, int family)
 					   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
 }
 
+static int add_datagrams(scmp_filter_ctx f, int family)
+{
+	return seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(socket), 2,
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family),
+				SCMP_A1(SCMP_CMP_MASKED_EQ,
+					~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), SOCK_DGRAM));
+}
+
 /* A process, but no namespace of its own. */
 static int add_fork(scmp_filter_ctx f)
 {
@@ -247,8 +255,8 @@ static int add_daemons(scmp_filter_ctx f)
 	err = err ?: add_family(f, AF_UNIX);
 	err = err ?: add_family(f, AF_NETLINK);
 	/* the child that makes a gate's sockets: see gate_probe.c */
-	err = err ?: add_family(f, AF_INET);
-	err = err ?: add_family(f, AF_INET6);
+	err = err ?: add_datagrams(f, AF_INET);
+	err = err ?: add_datagrams(f, AF_INET6);
 	err = err
 		      ?: seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(kill), 1,
 					  SCMP_A1(SCMP_CMP_EQ, SIGKILL));

@@ -54,9 +54,14 @@ static int become_root(void)
 	return (int)syscall(SYS_setresuid, 0, 0, 0);
 }
 
-static int internet(void)
+static int datagrams(void)
 {
-	return socket(AF_INET, SOCK_DGRAM, 0);
+	return socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+static int connections(void)
+{
+	return socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
 static int packets(void)
@@ -123,6 +128,7 @@ static void the_daemon_does_what_it_must(void **state)
 	(void)state;
 	assert_int_equal(tried(CONFINED_DAEMON, file), 0);
 	assert_int_equal(tried(CONFINED_DAEMON, netlink), 0);
+	assert_int_equal(tried(CONFINED_DAEMON, datagrams), 0);
 	assert_int_equal(tried(CONFINED_DAEMON, forked), 0);
 	if (!geteuid()) /* CAP_SYS_ADMIN stays */
 		assert_int_equal(tried(CONFINED_DAEMON, own_net), 0);
@@ -133,7 +139,7 @@ static void the_daemon_does_nothing_else(void **state)
 	(void)state;
 	assert_int_equal(tried(CONFINED_DAEMON, run), 1000 + SIGSYS);
 	assert_int_equal(tried(CONFINED_DAEMON, become_root), 1000 + SIGSYS);
-	assert_int_equal(tried(CONFINED_DAEMON, internet), EPERM);
+	assert_int_equal(tried(CONFINED_DAEMON, connections), EPERM);
 	assert_int_equal(tried(CONFINED_DAEMON, packets), EPERM);
 	assert_int_equal(tried(CONFINED_DAEMON, own_namespace), EPERM);
 	assert_int_equal(tried(CONFINED_DAEMON, other_namespace), EPERM);
@@ -147,6 +153,7 @@ static void the_keeper_has_files_and_no_more(void **state)
 	assert_int_equal(tried(CONFINED_KEEPER, file), 0);
 	assert_int_equal(tried(CONFINED_KEEPER, run), 1000 + SIGSYS);
 	assert_int_equal(tried(CONFINED_KEEPER, netlink), EPERM);
+	assert_int_equal(tried(CONFINED_KEEPER, datagrams), EPERM);
 	assert_int_equal(tried(CONFINED_KEEPER, forked), EPERM);
 	assert_int_equal(tried(CONFINED_KEEPER, bpf_call), EPERM);
 	assert_int_equal(tried(CONFINED_KEEPER, own_net), EPERM);
