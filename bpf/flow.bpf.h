@@ -22,6 +22,31 @@
 #define ICMP_ECHO	    8
 #define ICMPV6_ECHO_REQUEST 128
 
+/*
+ * Two halves of a word of a flow at once: recent_find() reads whole words, and a load of what two
+ * stores wrote waits until both have left the CPU's store buffer.
+ */
+static __always_inline void put_word(void *to, __u32 first, __u32 second)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	const __u64 word = (__u64)second << 32 | first;
+#else
+	const __u64 word = (__u64)first << 32 | second;
+#endif
+
+	__builtin_memcpy(to, &word, sizeof(word));
+}
+
+static __always_inline void flow_ports(struct flow *f, __be16 sport, __be16 dport, __u32 mark)
+{
+	const union {
+		__be16 port[2];
+		__u32 half;
+	} w = {.port = {sport, dport}};
+
+	put_word(&f->sport, w.half, mark);
+}
+
 /* xfrm compares the ports of these (xfrm_flowi_sport()). */
 static __always_inline bool shows_ports(__u8 proto)
 {
@@ -68,7 +93,7 @@ static __always_inline void flow_source4(struct flow *f, __be32 a)
 {
 	if (!is_source4(a))
 		return;
-	f->saddr[0] = a;
+	put_word(f->saddr, a, 0);
 	f->has_saddr = KNOWN_BOUND;
 }
 
@@ -80,12 +105,10 @@ static __always_inline void flow_common(struct flow *f, struct bpf_sock_addr *ct
 	f->netns = bpf_get_netns_cookie(ctx);
 	f->family = family;
 	f->proto = ctx->protocol;
-	f->mark = sk->mark;
 	f->oif = sk->bound_dev_if;
 	if (f->oif)
 		f->has_oif = KNOWN_BOUND;
-	f->sport = bpf_htons(sk->src_port);
-	f->dport = ctx->user_port;
+	flow_ports(f, bpf_htons(sk->src_port), ctx->user_port, sk->mark);
 }
 
 /* xfrm compares an ICMP flow's type and code as ports (xfrm_flowi_sport): ping sockets send echo.
@@ -108,7 +131,7 @@ static __always_inline void flow_any4(struct flow *f)
 static __always_inline void flow_connect4(struct flow *f, struct bpf_sock_addr *ctx)
 {
 	flow_common(f, ctx, AF_INET);
-	f->daddr[0] = ctx->user_ip4;
+	put_word(f->daddr, ctx->user_ip4, 0);
 	flow_source4(f, ctx->sk->src_ip4);
 	flow_any4(f);
 	flow_icmp(f);
@@ -125,7 +148,7 @@ static __always_inline void flow_sendmsg4(struct flow *f, struct bpf_sock_addr *
 	struct bpf_sock *sk = ctx->sk;
 
 	flow_common(f, ctx, AF_INET);
-	f->daddr[0] = ctx->user_ip4;
+	put_word(f->daddr, ctx->user_ip4, 0);
 	if (!f->daddr[0] && !ctx->user_family && sk->dst_ip4) {
 		f->daddr[0] = sk->dst_ip4;
 		f->dport = sk->dst_port;

@@ -230,10 +230,11 @@ static __always_inline __u8 flow_owner(struct flow *f, struct __sk_buff *skb,
 	__u32 device = sk->bound_dev_if;
 
 	f->netns = bpf_get_socket_cookie(skb);
-	if (g->spd_netns && g->spd_netns != netns_of(owner_of(skb)))
+	if (g->spd_netns && g->spd_netns != netns_of(owner_of(skb))) {
+		f->mark = 0;
 		return RECENT_PACKET | RECENT_FORWARDED;
+	}
 	barrier_var(device); /* one load of a context field, not of either */
-	f->mark = skb->mark;
 	f->oif = f->family == AF_INET ? skb->ifindex : device;
 	f->has_oif = f->oif ? KNOWN_BOUND : KNOWN_NOT;
 	return RECENT_PACKET;

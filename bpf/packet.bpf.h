@@ -59,17 +59,15 @@ struct packet {
 };
 
 /* Type and code of ICMP are where others have their first port (xfrm_flowi_sport()). */
-static __always_inline void packet_set_ports(struct flow *f, __be32 first)
+static __always_inline void packet_set_ports(struct flow *f, __be32 first, __u32 mark)
 {
 	const __u8 *byte = (const __u8 *)&first;
 	const __be16 *port = (const __be16 *)&first;
 
 	if (shows_ports(f->proto)) {
-		f->sport = port[0];
-		f->dport = port[1];
+		flow_ports(f, port[0], port[1], mark);
 	} else if (f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6) {
-		f->sport = bpf_htons(byte[0]);
-		f->dport = bpf_htons(byte[1]);
+		flow_ports(f, bpf_htons(byte[0]), bpf_htons(byte[1]), mark);
 	}
 }
 
@@ -82,7 +80,7 @@ static __always_inline void packet_ports(struct __sk_buff *skb, struct flow *f, 
 	if (p->no_ports || bpf_skb_load_bytes(skb, p->at, &first, sizeof(first)))
 		p->no_ports = 1;
 	else
-		packet_set_ports(f, first);
+		packet_set_ports(f, first, f->mark);
 }
 
 /* Source routes among the options. False: they cannot be told. */
@@ -147,14 +145,14 @@ static __always_inline bool packet_read4(struct __sk_buff *skb, struct flow *f, 
 	if (h->version_ihl >> 4 != 4 || (h->version_ihl & 15) < 5)
 		return false;
 	f->family = AF_INET;
-	f->saddr[0] = h->saddr;
-	f->daddr[0] = h->daddr;
+	put_word(f->saddr, h->saddr, 0);
+	put_word(f->daddr, h->daddr, 0);
 	f->proto = h->proto;
 	p->at = (h->version_ihl & 15) * 4;
 	p->no_ports = !!(h->fragment & bpf_htons(0x1fff));
 	if (!first || p->no_ports || p->at != sizeof(*h))
 		return packet_rest4(skb, f, p);
-	packet_set_ports(f, *first);
+	packet_set_ports(f, *first, f->mark);
 	return true;
 }
 
@@ -237,13 +235,15 @@ static __always_inline bool packet_read6(struct __sk_buff *skb, struct flow *f, 
 	if ((h->version_class_label & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return false;
 	f->family = AF_INET6;
-	__builtin_memcpy(f->saddr, h->saddr, sizeof(f->saddr));
-	__builtin_memcpy(f->daddr, h->daddr, sizeof(f->daddr));
+	for (int i = 0; i < 4; i += 2) {
+		put_word(&f->saddr[i], h->saddr[i], h->saddr[i + 1]);
+		put_word(&f->daddr[i], h->daddr[i], h->daddr[i + 1]);
+	}
 	f->proto = h->proto;
 	p->at = sizeof(*h);
 	if (!first || is_extension(f->proto))
 		return packet_extensions(skb, f, p);
-	packet_set_ports(f, *first);
+	packet_set_ports(f, *first, f->mark);
 	return true;
 }
 
@@ -254,6 +254,7 @@ static __always_inline bool packet_read6(struct __sk_buff *skb, struct flow *f, 
 static __noinline bool packet_read(struct __sk_buff *skb, struct flow *f, struct packet *p)
 {
 	f->has_saddr = KNOWN_BOUND;
+	f->mark = skb->mark;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		return packet_read4(skb, f, p);
 	return skb->protocol == bpf_htons(ETH_P_IPV6) && packet_read6(skb, f, p);
