@@ -64,15 +64,8 @@ struct __sk_buff {
 	__u32 len, pkt_type, mark, queue_mapping;
 	__u32 protocol; /* network byte order */
 	__u32 vlan_present, vlan_tci, vlan_proto;
-	__u32 priority;
-	__u32 ingress_ifindex, ifindex;
-	__u32 tc_index;
-	__u32 cb[5];
-	__u32 hash;
-	__u32 tc_classid;
-	__u32 data, data_end;
-	__u32 napi_id;
-	__u32 family;
+	__u32 priority, ingress_ifindex, ifindex, tc_index;
+	__u32 cb[5], hash, tc_classid, data, data_end, napi_id, family;
 	__be32 remote_ip4, local_ip4;
 	__be32 remote_ip6[4], local_ip6[4];
 	__u32 remote_port, local_port;

@@ -82,7 +82,7 @@ static __attribute__((noreturn)) void make_sockets(int cgroup_fd, int to)
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
 	}
-	_exit(sendmsg(1, &msg, MSG_NOSIGNAL) < 0);
+	_exit(sendmsg(1, &msg, MSG_NOSIGNAL) < 0 ? 1 : 0);
 }
 
 static bool file_has(int dir, const char *name, const char *what)

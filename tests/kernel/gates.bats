@@ -354,7 +354,7 @@ all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")
 	done
 	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
 	# shellcheck disable=SC2016 # expanded inside
-	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 119; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
+	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 130; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
 		bash "/run/netns/$SGK_A" "$SAGATE" "$SGK_CONF" >"$SGK_DIR/daemon.pid"
 	sgk_wait 20 sgk_ready
 	grep -q "is not adopted: .*Too many open files" "$SGK_DIR/log"

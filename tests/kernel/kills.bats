@@ -219,7 +219,7 @@ one_load() {
 
 @test "somebody unpins a map, and the next daemon dies when it first reads from the kernel: nothing that is protected passes" {
 	local map
-	spd add dst 192.0.2.4/32 action block
+	spd update dst 192.0.2.4/32 action block
 	in_force "deny policy-block" udp 192.0.2.4:80
 	sgk_stop "$SGK_DIR/daemon.pid" KILL
 	for map in spd spd_masks; do

@@ -194,7 +194,7 @@ const struct way ways[] = {
 	{"tcp4 bound to a source of no policy", go_source, TO4, TCP, 0, ANY, .cell = REFUSES},
 	{"udp4 IP_FREEBIND source", go_source, TO4, UDP, IP_FREEBIND, ANY, .cell = REFUSES, .flags = FUTILE},
 	{"udp4 IP_TRANSPARENT source", go_source, TO4, UDP, IP_TRANSPARENT, ADMIN, .cell = REFUSES},
-	{"udp4 IP_XFRM_POLICY, sendto", go_policy_option, TO4, UDP, 0, ADMIN, .cell = {R, X, R, R, R}, .why = "CAP_NET_ADMIN gave the socket a policy"},
+	{"udp4 IP_XFRM_POLICY, sendto", go_policy_option, TO4, UDP, 0, ADMIN, .cell = {X, X, X, X, X}, .why = "CAP_NET_ADMIN gave the socket a policy"},
 	{"tcp4 IP_XFRM_POLICY after connect", go_policy_option, TO4, TCP, 1, ADMIN, .cell = {R, X, X, X, X}, .why = "CAP_NET_ADMIN gave the socket a policy"},
 	{"IGMP join", go_join, TO4, UDP, 0, ANY, .cell = REFUSES, .flags = REPORTS},
 	{"MLD join", go_join, TO6, UDP, 0, ANY, .cell = REFUSES, .flags = REPORTS},
