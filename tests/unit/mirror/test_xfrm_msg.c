@@ -57,8 +57,12 @@ static int parse(const void *msg, size_t len, struct xfrm_change *c)
 
 static struct xfrm_usersa_info sa(void)
 {
-	struct xfrm_usersa_info s = {.family = AF_INET, .reqid = 9, .mode = XFRM_MODE_TUNNEL};
+	struct xfrm_usersa_info s;
 
+	memset(&s, 0, sizeof(s)); /* what is between the fields, too */
+	s.family = AF_INET;
+	s.reqid = 9;
+	s.mode = XFRM_MODE_TUNNEL;
 	s.id.daddr.a4 = htonl(0xc0000202);
 	s.id.spi = htonl(0x1234);
 	s.id.proto = IPPROTO_ESP;
@@ -355,11 +359,16 @@ static size_t corpus(struct made *m, size_t i)
 		    ROW(flushpolicy), ROW(polexpire),	 ROW(larval)};
 	const size_t count = sizeof(rows) / sizeof(rows[0]);
 	struct xfrm_usersa_info s = sa();
-	struct xfrm_usersa_id id = {.spi = 1};
-	struct xfrm_user_expire ue = {.state = s, .hard = 1};
+	struct xfrm_usersa_id id;
+	struct xfrm_user_expire ue;
 
+	memset(&id, 0, sizeof(id));
+	id.spi = 1;
+	memset(&ue, 0, sizeof(ue));
+	ue.state = s;
+	ue.hard = 1;
+	memset(m, 0, sizeof(*m));
 	if (i < count) {
-		memset(m, 0, sizeof(*m));
 		memcpy(m->data, rows[i].data, rows[i].len);
 		m->len = rows[i].len;
 	} else if (i == count) {
