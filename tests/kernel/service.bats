@@ -126,7 +126,7 @@ soon() { timeout 15 bash -c "$(declare -f systemd_pid systemd systemctl_); syste
 	held
 	before=$(value sagate MainPID)
 	: >"$SGK_DIR/log"
-	kill -STOP "$(pgrep -P "$before")" # the keeper, which may be killed second
+	kill -STOP "$(pgrep -P "$before" -x sagate-keeper)" # the keeper, which may be killed second
 	systemctl_ kill --signal=KILL --kill-who=all sagate
 	came_to EAGAIN
 	grep -q ' waiting rooms were left: their threads go on' "$SGK_DIR/log"

@@ -45,7 +45,7 @@ of() { systemd sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" | tr '\t' ' '; }
 	pid=$(value sagate MainPID)
 	uid=$(systemd id -u sagate)
 	[ "$uid" != 0 ]
-	keeper=$(systemd pgrep -P "$pid")
+	keeper=$(systemd pgrep -P "$pid" -x sagate-keeper)
 	[ "$(of "$pid" Uid)" = "$uid $uid $uid $uid" ]
 	[ "$(of "$keeper" Uid)" = "$uid $uid $uid $uid" ]
 	# DAC_OVERRIDE DAC_READ_SEARCH NET_ADMIN SYS_PTRACE SYS_ADMIN PERFMON BPF
