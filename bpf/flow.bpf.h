@@ -75,18 +75,28 @@ static __always_inline bool addr_any(const __be32 *a)
 	return !(a[0] | a[1] | a[2] | a[3]);
 }
 
+static __always_inline bool is_group4(__be32 a)
+{
+	return (a & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
+}
+
+static __always_inline bool is_group6(const __be32 *a)
+{
+	return (a[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
 /*
  * A source that is no source: unbound, or bound to a multicast or broadcast address, for which the
  * kernel lets routing choose (inet_bind sets inet_saddr to 0 for those).
  */
 static __always_inline bool is_source4(__be32 a)
 {
-	return a && (a & bpf_htonl(0xf0000000)) != bpf_htonl(0xe0000000) && ~a;
+	return a && !is_group4(a) && ~a;
 }
 
 static __always_inline bool is_source6(const __be32 *a)
 {
-	return !addr_any(a) && (a[0] & bpf_htonl(0xff000000)) != bpf_htonl(0xff000000);
+	return !addr_any(a) && !is_group6(a);
 }
 
 static __always_inline void flow_source4(struct flow *f, __be32 a)

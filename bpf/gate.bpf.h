@@ -96,8 +96,8 @@ static __always_inline bool is_ike_daemon(void)
 
 /*
  * Has the socket a policy of its own that lets it send in clear, as those that IKE is spoken on?
- * The LSM programs do not look (ctx NULL): IKE is on none of theirs. Not inlined: a program's stack
- * is 512 bytes, with all it calls.
+ * The LSM programs do not look (ctx NULL): IKE is on none of theirs. Asked before decide(), and not
+ * inlined: a program's stack is 512 bytes, with all it calls, and full.
  */
 static __noinline bool socket_bypasses(const struct bpf_sock_addr *ctx, __u8 family)
 {
@@ -196,8 +196,7 @@ static __always_inline int refuse_probe(void)
 	return 0;
 }
 
-/* Returns what the hook returns: 1 pass, 0 refuse (the errno is set). ctx: see socket_bypasses().
- */
+/* Returns what the hook does: 1 pass, 0 refuse (the errno is set). ctx: see socket_bypasses(). */
 static __always_inline int gate(struct call *c, const struct bpf_sock_addr *ctx, __u8 hook)
 {
 	const struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);

@@ -128,9 +128,7 @@ static __always_inline __u32 spd_chosen(const struct spd_walk *w)
 /* To a multicast group. */
 static __always_inline bool to_group(const struct flow *f)
 {
-	if (f->family == AF_INET)
-		return (f->daddr[0] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000);
-	return (f->daddr[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+	return f->family == AF_INET ? is_group4(f->daddr[0]) : is_group6(f->daddr);
 }
 
 /* Is the device of the flow in what the kernel compares? See spd_step(). */
