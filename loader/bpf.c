@@ -354,6 +354,16 @@ int bpf_program_fd(const struct bpf *b, enum hook hook)
 	}
 }
 
+__u32 bpf_program_id(struct bpf *b, enum hook hook)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	if (!b->program_id[hook] && !bpf_obj_get_info_by_fd(bpf_program_fd(b, hook), &info, &size))
+		b->program_id[hook] = info.id;
+	return b->program_id[hook];
+}
+
 const char *bpf_pin_path(const struct bpf *b)
 {
 	return b->pin;

@@ -96,6 +96,8 @@ const char *bpf_lsm_missing(const struct bpf *b);
 
 /* The program of a hook; owned by *b. -errno: this kernel has none (LSM). */
 int bpf_program_fd(const struct bpf *b, enum hook hook);
+/* Its id, asked of the kernel once; 0: not known. */
+__u32 bpf_program_id(struct bpf *b, enum hook hook);
 const char *bpf_pin_path(const struct bpf *b);
 /* Fills *sink with the functions that write to the pinned maps; *b must outlive it. */
 void bpf_sink(struct bpf *b, struct map_sink *sink);

@@ -34,6 +34,7 @@ struct bpf {
 	bool adopted;  /* the programs are an earlier daemon's: */
 	const struct bpf_program *program[PROGRAMS_MAX];
 	int program_fd[PROGRAMS_MAX];
+	__u32 program_id[HOOK_COUNT];	   /* see bpf_program_id() */
 	void *bss;			   /* theirs, mapped */
 	int lock;			   /* on the pin folder: one daemon at a time */
 	struct space_state *state;	   /* the mapped array */

@@ -102,12 +102,11 @@ const char *daemon_losses_problem(struct daemon *d);
 
 /* daemon_watch.c. Gates that others meddle with: looked for twice a second. */
 int daemon_watch_new(struct daemon *d, struct error *e);
-/*
- * daemon_rights.c. doctor: the gate's processes that have rights by which they can pass it.
- */
-void daemon_rights_checks(json_t *list, const struct gate *gate);
 /* doctor: of a gate that is attached. */
 void daemon_watch_checks(json_t *list, struct daemon *d, const struct gate *gate);
+
+/* daemon_rights.c. doctor: the gate's processes that have rights by which they can pass it. */
+void daemon_rights_checks(json_t *list, const struct gate *gate);
 
 /* The settings of a gate as the maps have them, and back as text. */
 void gate_settings_make(const struct daemon *d, const struct gate_config *in,

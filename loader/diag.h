@@ -21,8 +21,7 @@ struct diag_socket {
 /* A socket to ask with, in the namespace `netns_fd` (-1: our own). 0 or -errno with *e. */
 int diag_open(int netns_fd, struct nl_sock **out, struct error *e);
 
-/* Asks for all that are connected, of one family and protocol (TCP, UDP). The answer comes later.
- */
+/* Asks for all that are connected, of one family and protocol (TCP, UDP); the answer comes. */
 int diag_list(struct nl_sock *sock, __u8 family, __u8 proto);
 
 /*

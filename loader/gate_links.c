@@ -264,8 +264,7 @@ bool gate_links_alive(const struct gate *gate)
 enum gate_link_state gate_link_look(struct bpf *b, const struct gate *gate, enum hook hook)
 {
 	struct bpf_link_info link = {};
-	struct bpf_prog_info prog = {};
-	__u32 size = sizeof(link);
+	__u32 size = sizeof(link), ours;
 
 	if (!has_program(b, hook) || !wants(gate, hook))
 		return GATE_LINK_OURS;
@@ -275,10 +274,8 @@ enum gate_link_state gate_link_look(struct bpf *b, const struct gate *gate, enum
 		return GATE_LINK_OURS; /* nobody has closed it: it cannot be told */
 	if (link.cgroup.cgroup_id != gate->cgroup_id)
 		return GATE_LINK_DETACHED;
-	size = sizeof(prog);
-	if (bpf_obj_get_info_by_fd(bpf_program_fd(b, hook), &prog, &size))
-		return GATE_LINK_OURS;
-	return link.prog_id == prog.id ? GATE_LINK_OURS : GATE_LINK_OTHER;
+	ours = bpf_program_id(b, hook);
+	return !ours || link.prog_id == ours ? GATE_LINK_OURS : GATE_LINK_OTHER;
 }
 
 void gate_link_forget(struct bpf *b, struct gate *gate, enum hook hook)

@@ -49,8 +49,7 @@ static int enter_below(int cgroup_fd)
 	return err;
 }
 
-/* In the child: two sockets of that cgroup, over to the daemon; or the errno for which there are
- * none. */
+/* In the child: two sockets of that cgroup go to the daemon, or why there are none. */
 static __attribute__((noreturn)) void make_sockets(int cgroup_fd, int to)
 {
 	union {
@@ -59,7 +58,7 @@ static __attribute__((noreturn)) void make_sockets(int cgroup_fd, int to)
 	} control = {.head = {.cmsg_len = CMSG_LEN(2 * sizeof(int)),
 			      .cmsg_level = SOL_SOCKET,
 			      .cmsg_type = SCM_RIGHTS}};
-	char error;
+	unsigned char error; /* errno */
 	struct iovec iov = {.iov_base = &error, .iov_len = 1};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	int fds[2], err;
@@ -73,7 +72,7 @@ static __attribute__((noreturn)) void make_sockets(int cgroup_fd, int to)
 	fds[0] = err ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (!err && fds[0] < 0)
 		err = -errno;
-	error = (char)-err;
+	error = (unsigned char)-err;
 	if (!err) {
 		fds[1] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (fds[1] < 0)
@@ -111,8 +110,7 @@ static int begin(struct gate_probe *p, int cgroup_fd)
 		return -EBUSY;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
 		return -errno;
-	/* not clone3(CLONE_INTO_CGROUP): filters of system calls cannot see its flags, and refuse
-	 * it */
+	/* not clone3() into the cgroup: filters of system calls refuse it */
 	pid = fork();
 	if (!pid)
 		make_sockets(cgroup_fd, fds[1]);
@@ -126,10 +124,12 @@ static int begin(struct gate_probe *p, int cgroup_fd)
 	return 0;
 }
 
-static void reap(struct gate_probe *p)
+static void reap(struct gate_probe *p, int cgroup_fd)
 {
-	if (p->child && waitpid(p->child, NULL, WNOHANG))
-		p->child = 0;
+	if (!p->child || !waitpid(p->child, NULL, WNOHANG))
+		return;
+	p->child = 0;
+	unlinkat(cgroup_fd, CHILD_CGROUP, AT_REMOVEDIR); /* see enter_below() */
 }
 
 /* What the child sent: -EAGAIN: nothing yet. */
@@ -139,8 +139,8 @@ static int receive(struct gate_probe *p)
 		char buf[CMSG_SPACE(2 * sizeof(int))];
 		struct cmsghdr head;
 	} control = {};
-	char byte;
-	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	unsigned char error;
+	struct iovec iov = {.iov_base = &error, .iov_len = 1};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = &control,
@@ -149,8 +149,8 @@ static int receive(struct gate_probe *p)
 
 	if (n < 0)
 		return -errno;
-	if (n && byte)
-		return -byte;
+	if (n && error)
+		return -error;
 	if (!n || !CMSG_FIRSTHDR(&msg) || control.head.cmsg_len != CMSG_LEN(2 * sizeof(int)))
 		return -ECHILD; /* it was killed */
 	memcpy(p->sockets, CMSG_DATA(&control.head), sizeof(p->sockets));
@@ -181,12 +181,9 @@ bool gate_probe_ready(struct gate_probe *p, int cgroup_fd)
 {
 	int err;
 
-	reap(p);
-	if (p->sockets[0] >= 0) {
-		if (!p->child)
-			unlinkat(cgroup_fd, CHILD_CGROUP, AT_REMOVEDIR);
+	reap(p, cgroup_fd);
+	if (p->sockets[0] >= 0)
 		return true;
-	}
 	if (p->resting) {
 		p->resting--;
 		return false;

@@ -90,12 +90,11 @@ struct space {
 	uint64_t ike_up_since; /* boottime */
 	bool ike_lost;	       /* the link went down since it told of a child */
 	char ike_problem[256];
-	pid_t ike_pid;	       /* exempt from gates; 0: none */
-	int acquire_fd;	       /* -1: not opened yet */
-	int ports_fd;	       /* local_ports_open() */
-	uint8_t default_block; /* BLOCK_ bits: what it is to be, see space_default.h */
-	uint8_t default_open;  /* those that cannot be set, or that somebody has just set otherwise
-				*/
+	pid_t ike_pid;		   /* exempt from gates; 0: none */
+	int acquire_fd;		   /* -1: not opened yet */
+	int ports_fd;		   /* local_ports_open() */
+	uint8_t default_block;	   /* BLOCK_ bits: what it is to be, see space_default.h */
+	uint8_t default_open;	   /* those that are not: they cannot be set, or just not again */
 	uint64_t default_restored; /* how often somebody did */
 	uint64_t default_set_at;   /* boottime */
 	struct nl_sock *default_nl;
