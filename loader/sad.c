@@ -259,10 +259,10 @@ int sad_del(struct sad *sad, const struct sa_info *sa)
 int sad_expire(struct sad *sad, const struct sa_info *sa)
 {
 	const struct sad_entry *e = entry_find(sad, sa);
+	const bool another = e && !e->gone && e->sa.life.add_time != sa->life.add_time;
+	const int r = sad_del(sad, sa);
 
-	if (e && !e->gone && e->sa.life.add_time != sa->life.add_time)
-		return 0;
-	return sad_del(sad, sa);
+	return another && r >= 0 ? -EAGAIN : r;
 }
 
 struct removal {

@@ -35,7 +35,7 @@ xfrm() { lab_exec a ip xfrm "$@"; }
 
 add_keyed() { # ALGORITHM-AND-KEY SPI REQID [MORE...]
 	# shellcheck disable=SC2086 # several words
-	xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi "$2" reqid "$3" mode transport $1 "${@:4}"
+	xfrm state "${VERB:-add}" src 192.0.2.1 dst 192.0.2.2 proto esp spi "$2" reqid "$3" mode transport $1 "${@:4}"
 }
 add_sa() { add_keyed "$AEAD" "$@"; } # SPI REQID [MORE...]
 
@@ -71,6 +71,12 @@ mirror_is() { [ "$(sagate show sad --json | jq length)" = "$1" ]; }
 	lab_wait_until 5 gate_explains "protected sa" tcp 192.0.2.2:80
 	lab_wait_until 10 gate_explains "wait no-sa" tcp 192.0.2.2:80
 	mirror_is 0
+	# The kernel looks at an SA's age after a second. A nearer end then makes it tell of another birth.
+	add_sa 0x1005 7 limit time-soft 100 limit time-hard 200
+	sleep 1.5
+	VERB=update add_sa 0x1005 7 limit time-soft 100 limit time-hard 2
+	lab_wait_until 10 same_spis
+	lab_wait_until 5 mirror_is 0
 }
 
 @test "an SA without keys counts for nothing" {

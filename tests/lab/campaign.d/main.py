@@ -160,6 +160,9 @@ def main():
     else:
         tell(f"{made} faults in {seconds:.0f} s: " + (f"{len(failures)} FAILED" if failures else "all held"))
         tell(json.dumps({k: result[k] for k in ("wire", "traffic", "counters")}))
+        # Again, where the logs between do not bury them.
+        for line, wrong in failures:
+            tell(f"FAILED {line}: " + "; ".join(wrong[:4]))
     return 1 if failures else 0
 
 

@@ -518,9 +518,11 @@ static void an_old_part_of_a_dump_undoes_no_event(void **state)
 }
 
 /* Side by side: the SA that can be used, and the one that differs in one thing and cannot. */
-/* The next SA with the SPI was added and told of before the timer told of the end of the old one.
+/*
+ * It is of the SA before, whose successor was told of first, or the timer has moved the add time: the
+ * SA is not used until a dump has told.
  */
-static void a_late_expiry_takes_no_newer_sa_of_the_same_identity(void **state)
+static void an_expiry_of_another_add_time_makes_a_dump_tell(void **state)
 {
 	struct sa_info old = {.family = AF_INET, .proto = IPPROTO_ESP, .pcpu = SAGATE_PCPU_ANY};
 	struct fake_sink f;
@@ -537,7 +539,11 @@ static void a_late_expiry_takes_no_newer_sa_of_the_same_identity(void **state)
 	new.life.add_time += 5;
 	assert_int_equal(sad_put(sad, &old), 1);
 	assert_int_equal(sad_put(sad, &new), 1);
-	assert_int_equal(sad_expire(sad, &old), 0);
+	assert_int_equal(sad_expire(sad, &old), -EAGAIN);
+	assert_false(found(&f, &new));
+	sad_mark(sad);
+	assert_int_equal(sad_put_dumped(sad, &new), 1);
+	sad_sweep(sad);
 	assert_true(found(&f, &new));
 	assert_int_equal(sad_expire(sad, &new), 1);
 	assert_false(found(&f, &new));
@@ -588,7 +594,7 @@ int main(void)
 		cmocka_unit_test(updsa_before_the_dump_lists_the_sa_is_put_together_with_it),
 		cmocka_unit_test(updsa_finds_an_sa_whose_mark_lets_it_in),
 		cmocka_unit_test(an_old_part_of_a_dump_undoes_no_event),
-		cmocka_unit_test(a_late_expiry_takes_no_newer_sa_of_the_same_identity),
+		cmocka_unit_test(an_expiry_of_another_add_time_makes_a_dump_tell),
 		cmocka_unit_test(only_usable_sas_are_in_the_map),
 	};
 
