@@ -70,11 +70,11 @@ bool sad_unsure(const struct sad *sad);
 int sad_del(struct sad *sad, const struct sa_info *sa);
 
 /*
- * EXPIRE, hard. Told of with another add time than ours it may be of an SA before ours (the timer takes
- * one away before it tells so, not under xfrm_cfg_mutex, and the next of its identity may have been told
- * of in between), or of ours: the timer moves the add time of one that expires hard before it did soft,
- * as after a clock step or with a new limit (xfrm_timer_handler()). Ours goes, then, and -EAGAIN says
- * that another dump must tell whether it stands. Else returns as sad_del().
+ * EXPIRE, hard. Told of with another add time than ours it may be of an SA before ours (the timer
+ * takes one away before it tells so, not under xfrm_cfg_mutex, and the next of its identity may
+ * have been told of in between), or of ours: the timer moves the add time of one that expires hard
+ * before it did soft, as after a clock step or with a new limit (xfrm_timer_handler()). Ours goes,
+ * then, and -EAGAIN says that another dump must tell whether it stands. Else returns as sad_del().
  */
 int sad_expire(struct sad *sad, const struct sa_info *sa);
 

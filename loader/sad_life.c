@@ -5,6 +5,14 @@
 
 #define NS 1000000000ULL
 
+/*
+ * The kernel sends with an SA until its timer takes it away, and that counts whole seconds from a
+ * start of which it knows the second: up to one later, and once more where the hard end comes
+ * before the soft one. Where the daemon runs the timer's EXPIRE says it exactly; this is for when
+ * it does not.
+ */
+enum { LATE = 2 }; /* seconds */
+
 void sad_life_now(struct sad_now *now)
 {
 	struct timespec t;
@@ -17,16 +25,16 @@ void sad_life_now(struct sad_now *now)
 
 /*
  * Nanoseconds left of `limit` seconds since `start`, a time of the wall clock. After a step of that
- * clock `start` may lie ahead, or long ago: never more than the limit is left, nor less than
- * nothing.
+ * clock `start` may lie ahead, or long ago: never more than the limit and LATE are left, nor less
+ * than nothing.
  */
 static __u64 remaining(__u32 limit, __u64 start, __u64 real)
 {
-	__u64 whole = limit * NS, now = real / NS;
+	const __u64 seconds = (__u64)limit + LATE, whole = seconds * NS, now = real / NS;
 
 	if (start > now)
 		return whole;
-	if (now - start > limit || real - start * NS >= whole)
+	if (now - start > seconds || real - start * NS >= whole)
 		return 0;
 	return whole - (real - start * NS);
 }
@@ -62,6 +70,7 @@ __s64 sad_life_left(__u64 deadline, void (*clock)(struct sad_now *now))
 	if (!deadline)
 		return -1;
 	clock(&now);
+	now.boot += LATE * NS;
 	return deadline > now.boot ? (__s64)((deadline - now.boot) / NS) : 0;
 }
 

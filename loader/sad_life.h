@@ -12,12 +12,12 @@
 void sad_life_now(struct sad_now *now);
 
 /*
- * When the hard lifetime ends, in nanoseconds of CLOCK_BOOTTIME; 0: none of it runs, and `clock` is
- * not asked.
+ * When the hard lifetime has surely ended, in nanoseconds of CLOCK_BOOTTIME; 0: none of it runs,
+ * and `clock` is not asked.
  */
 __u64 sad_life_deadline(const struct sa_life *life, void (*clock)(struct sad_now *now));
 
-/* Seconds until a deadline, at least 0; -1: `deadline` is 0. */
+/* Seconds until the end that a deadline is of, at least 0; -1: `deadline` is 0. */
 __s64 sad_life_left(__u64 deadline, void (*clock)(struct sad_now *now));
 
 /* Whether it has passed, as sad_check() compares it. */

@@ -171,11 +171,11 @@ refused() { ! try && jq -e '.errnos.EAGAIN == 1' "$BATS_TEST_TMPDIR/try"; }
 @test "the deadline of an SA ends it also while the daemon is stopped" {
 	add_policy
 	lab_wait_until 5 refused
-	add_sa 0x2004 limit time-hard 4
+	add_sa 0x2004 limit time-hard 2
 	lab_wait_until 5 passes
 	kill -STOP "$(storm_pid)"
-	# less than the 5 s after which the daemon is late
-	lab_wait_until 5 refused || { kill -CONT "$(storm_pid)"; return 1; }
+	# two seconds after its limit, and less than the 5 after which the daemon is late
+	lab_wait_until 4 refused || { kill -CONT "$(storm_pid)"; return 1; }
 	# BPF has the deadline: the map still has the SA
 	entries=$(bpftool -j map dump pinned /sys/fs/bpf/sagate/map/sad | jq length)
 	kill -CONT "$(storm_pid)"

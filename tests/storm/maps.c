@@ -207,7 +207,10 @@ static bool same_key(const struct sad_key *a, const struct sad_key *b)
 	return !memcmp(a, b, offsetof(struct sad_key, slot));
 }
 
-/* The deadline is on another clock than what it comes from, which is in whole seconds. */
+/*
+ * The deadline is on another clock than what it comes from, which is in whole seconds, and two
+ * seconds later: until then the kernel's timer may not have been there.
+ */
 static bool deadline_fits(const struct kernel_sa *sa, __u64 deadline)
 {
 	const __u64 hard = sa->info.lft.hard_add_expires_seconds;
@@ -218,7 +221,7 @@ static bool deadline_fits(const struct kernel_sa *sa, __u64 deadline)
 		return !deadline;
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	clock_gettime(CLOCK_REALTIME, &real);
-	want = (double)sa->info.curlft.add_time + (double)hard - (double)real.tv_sec -
+	want = (double)sa->info.curlft.add_time + (double)hard + 2 - (double)real.tv_sec -
 	       (double)real.tv_nsec / 1e9;
 	is = (double)deadline / 1e9 - (double)boot.tv_sec - (double)boot.tv_nsec / 1e9;
 	return deadline && is > want - 1.5 && is < want + 1.5;
