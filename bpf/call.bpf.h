@@ -49,7 +49,7 @@ struct call {
 	bool noxfrm : 1;      /* the packet's device is exempt */
 	bool bypasses : 1;    /* see socket_bypasses() */
 	__u32 epoch;	      /* that one */
-	__u32 bound;	      /* what the socket is bound to, see KNOWN_INSTEAD */
+	__u32 bound;	      /* to what, see KNOWN_INSTEAD; a packet: its device */
 	__u32 vrf;	      /* a tunnel's source is routed in this one, 0: none; or VRF_UNKNOWN */
 	__u64 deadline;	      /* of the first of its SAs to end, 0: none */
 	__u64 now;
@@ -113,6 +113,21 @@ static __always_inline int vrf_maybe(struct call *c, const struct space_state *s
 	return ROUTE_MAYBE | (st->vrfs & VRF_QUEUE ? ROUTE_QUEUE : ROUTE_AGAIN);
 }
 
+/*
+ * What a socket that is bound to a device sends over IPv6 leaves by that one, unless that is a VRF
+ * device, which routing takes out of the flow (flow_device()). To an address with a scope the
+ * caller names the device itself.
+ */
+static __always_inline void packet_device(struct flow *f, __u32 leaves)
+{
+	if (f->family != AF_INET6 || !f->has_oif || f->oif == leaves)
+		return;
+	if (has_scope6(f->daddr))
+		f->oif = leaves;
+	else
+		f->has_oif = KNOWN_INSTEAD;
+}
+
 /* A packet's source and device are its own. Returns ROUTE_ flags. */
 static __always_inline int packet_flags(struct call *c, const struct space_state *st)
 {
@@ -120,10 +135,8 @@ static __always_inline int packet_flags(struct call *c, const struct space_state
 
 	f->if_id = f->link = 0;
 	c->vrf = st->vrfs ? VRF_UNKNOWN : 0;
-	c->bound = f->oif;
-	/* a VRF device is taken out of the flow: see flow_device() */
-	if (f->family == AF_INET6 && f->has_oif && st->vrfs)
-		f->has_oif = KNOWN_UNSURE;
+	if (st->vrfs)
+		packet_device(f, c->bound);
 	return c->noxfrm ? ROUTE_NOXFRM : 0;
 }
 

@@ -85,6 +85,12 @@ static __always_inline bool is_group6(const __be32 *a)
 	return (a[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
 }
 
+/* fe80::/10 and groups: the caller may say by which device (sin6_scope_id). */
+static __always_inline bool has_scope6(const __be32 *a)
+{
+	return (a[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000) || is_group6(a);
+}
+
 /*
  * A source that is no source: unbound, or bound to a multicast or broadcast address, for which the
  * kernel lets routing choose (inet_bind sets inet_saddr to 0 for those).

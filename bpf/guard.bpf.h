@@ -27,13 +27,20 @@
 
 /*
  * ESP and AH that xfrm has made, and UDP around ESP: the port is then the SA's, not the socket's.
- * Not what only IPComp has seen, and not yet what a network card encrypts.
+ * Not what only IPComp has seen, and not yet what a network card encrypts. A VRF device that looks
+ * up again clears the mark of xfrm (vrf_process_v4_outbound()): but only raw sockets write such
+ * headers themselves.
  */
 static __always_inline bool is_ipsec(struct __sk_buff *skb, const struct flow *f)
 {
-	if (f->proto == IPPROTO_ESP || f->proto == IPPROTO_AH)
-		return is_transformed(skb, f->family);
-	return false;
+	struct bpf_sock *sk = skb->sk;
+
+	if (f->proto != IPPROTO_ESP && f->proto != IPPROTO_AH)
+		return false;
+	if (is_transformed(skb, f->family))
+		return true;
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	return sk && sk->type != SOCK_RAW;
 }
 
 static __always_inline bool is_udp_encap(const struct flow *f, const struct bpf_sock *sk)
@@ -165,6 +172,8 @@ static __noinline int guard_event(struct __sk_buff *skb, const struct call *c,
 	e->error = g->mode == MODE_AUDIT ? 0 : -1 /* EPERM, from the kernel */;
 	if (c->flow.family == AF_INET) /* routed, not bound: see flow_route() */
 		e->flow.has_oif = KNOWN_NOT;
+	else if (c->flow.has_oif == KNOWN_INSTEAD) /* see packet_device() */
+		e->flow.has_oif = KNOWN_BOUND;
 	if (is_sender(owner_of(skb), sk)) {
 		read_kernel(e->pid, task->tgid);
 		read_kernel(e->tid, task->pid);
@@ -187,6 +196,7 @@ static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 		return false;
 	__builtin_memset((void *)c + sizeof(c->flow), 0, sizeof(*c) - sizeof(c->flow));
 	c->packet = true;
+	c->bound = skb->ifindex;
 	c->transformed = is_transformed(skb, c->flow.family);
 	c->noxfrm = dst == DST_SAYS_EXEMPT;
 	if (dst == DST_SAYS_XFRM || (c->transformed && is_udp_encap(&c->flow, sk)))

@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 #
 # gate_daemon.bats: the daemon dies, stops, comes back, reloads, looks after
-# another network namespace; an IKE daemon inside a gate; sagate run. Nothing
+# another network namespace; an IKE daemon inside a gate; a VRF; sagate run. Nothing
 # that must be protected leaves in clear meanwhile.
 #
 #   make build/sagate build/tests/probe
@@ -17,6 +17,8 @@ export GATE_MODE=${LAB_GATE_MODE:-reject}
 . "$BATS_TEST_DIRNAME/gate.sh"
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/hosts.sh"
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/vrf.sh"
 
 setup_file() {
 	export LAB_RETRANSMIT_TRIES=6
@@ -35,7 +37,7 @@ teardown_file() {
 
 teardown() {
 	lab_stop_pidfile "$LAB_DIR/loop.pid" TERM 5
-	[ -n "$BATS_TEST_COMPLETED" ] || { gate_story || :; gate_mend || :; }
+	[ -n "$BATS_TEST_COMPLETED" ] || { vrf_story || :; gate_story || :; gate_mend || :; }
 }
 
 say() { echo "# $(uname -r): $*" >&3; }
@@ -296,6 +298,64 @@ gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$
 	# the daemon's own namespace has nothing to protect
 	run -0 "$SAGATE" -s "$GATE_SOCKET" explain tcp 127.0.0.1:80
 	lab_capture_proves
+}
+
+@test "a VRF: refused without an SA, ESP with it, else as without a gate; nothing in clear when all is flushed behind a dead daemon" {
+	local to
+	gate_clear
+	gate_touched
+	vrf_up
+	# a policy with another device: nothing in the VRF is to be compared with it
+	vrf_tmpl a 2001:db8:1::1 2001:db8:1::2 dev wire priority 1
+	gate_mark
+	vrf_callers_start
+	vrf_call free
+	[ "$(vrf_said free)" = ok ]
+	[ "$(gate_moved guard_dropped)" = 0 ]
+	[ "$(lab_capture_count plain red)" -ge 48 ]
+	gate_conf $'[require "red"]\nto=192.0.2.2\n[require "red6"]\nto=2001:db8::2\n[require "behind"]\nto=2001:db8:b::1'
+	gate_reload
+	for to in 192.0.2.2 "[2001:db8::2]"; do
+		lab_wait_until 20 gate_explains "wait required-no-policy" tcp "$to:80" --dev vrf0
+	done
+	vrf_plain_mark
+	vrf_call missing
+	[[ "$(vrf_said missing)" =~ ^(EAGAIN ?|EHOSTUNREACH ?)+$ ]]
+	[ "$(gate_moved guard_dropped)" -gt 0 ]
+	[ "$(vrf_plain)" = 0 ]
+	vrf_protect 192.0.2.11 192.0.2.2 0x101
+	vrf_protect 2001:db8::11 2001:db8::2 0x201
+	# by way of the VRF device, which does not find it protected when it looks up the ESP
+	vrf_protect 2001:db8::11 2001:db8:b::1 0x301 proto tcp
+	for to in 192.0.2.2 "[2001:db8::2]"; do
+		lab_wait_until 20 gate_explains "protected sa" tcp "$to:80" --dev vrf0
+	done
+	lab_wait_until 20 gate_explains "protected sa" tcp "[2001:db8:b::1]:80"
+	gate_mark
+	vrf_call there
+	[ "$(vrf_said there)" = ok ]
+	gate_passes tcp 2001:db8:b::1 80 --echo
+	[ "$(gate_moved guard_dropped refused)" = "0 0" ]
+	[ "$(vrf_plain)" = 0 ]
+	gate_daemon_kill
+	ip -n a xfrm state flush
+	ip -n a xfrm policy flush
+	vrf_call kept-open
+	[ "$(vrf_plain)" = 0 ]
+	gate_daemon_start
+	[ "$(gate_moved guard_dropped)" -ge 24 ]
+	lab_capture_proves 4 red
+	vrf_down
+	gate_conf
+	gate_reload
+}
+vrf_plain_mark() { lab_capture_count plain red >"$LAB_DIR/vrf.plain"; }
+vrf_plain() { echo $(($(lab_capture_count plain red) - $(cat "$LAB_DIR/vrf.plain"))); }
+vrf_story() {
+	[ -e "$LAB_DIR/red.pcap" ] || return 0
+	tail -n 60 "$LAB_DIR"/vrf-*.out
+	lab_capture_show red "$(lab_capture_filter plain)" | tail -n 12
+	vrf_down
 }
 
 inside_knows() { [ "$(gate_look | jq '.spaces[] | select(.name == "a") | .ike.children')" = 1 ]; }

@@ -528,13 +528,13 @@ lab_xfrm_stat() {
 
 # ---- capture -------------------------------------------------------------
 
-# lab_capture_start [NAME]: captures on the wire to $LAB_DIR/NAME.pcap, in
-# progress when it returns. One at a time for each NAME (default: capture).
+# lab_capture_start [NAME [DEVICE]]: captures on the wire (wa) to $LAB_DIR/NAME.pcap,
+# in progress when it returns. One at a time for each NAME (default: capture).
 lab_capture_start() {
 	local file=$LAB_DIR/${1:-capture}
 	rm -f "$file.pcap" "$file.planted"
 	lab_spawn "$file.out" nsenter --net=/run/netns/w -- \
-		tcpdump -i wa -n -U -Z root --immediate-mode -B 16384 -s 256 -w "$file.pcap" \
+		tcpdump -i "${2:-wa}" -n -U -Z root --immediate-mode -B 16384 -s 256 -w "$file.pcap" \
 		>"$file.pid"
 	lab_wait_until 30 grep -q 'listening on' "$file.out" ||
 		{ cat "$file.out" >&2; return 1; }
