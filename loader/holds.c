@@ -10,6 +10,8 @@
 #include "json_util.h"
 #include "log.h"
 
+#define LATE_NS 2000000ULL /* an event that is older has lain about */
+
 static const char *const end_names[] = {
 #define X(id, name) [HOLD_##id] = name,
 	SAGATE_HOLD_ENDS(X)
@@ -315,6 +317,20 @@ static void park(struct holds *h, struct one *o)
 	}
 }
 
+/*
+ * An event that lay about: its call may have passed meanwhile, though it would wait now. Who is put
+ * to sleep in another call, with a timeout, is told EINTR there.
+ */
+static bool went_on(const struct one *o, const struct event *e)
+{
+	enum hold_thread_state state;
+
+	if (boot_ns() - e->time < LATE_NS)
+		return false;
+	state = hold_thread_look(&o->thread);
+	return state == HOLD_THREAD_GONE || state == HOLD_THREAD_ELSEWHERE;
+}
+
 void holds_event(struct holds *h, const struct event *e, const struct gate_settings *settings,
 		 const char *gate, const char *space)
 {
@@ -352,7 +368,7 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 	memcpy(o->comm, e->comm, sizeof(e->comm));
 	snprintf(o->gate_name, sizeof(o->gate_name), "%s", gate);
 	snprintf(o->space_name, sizeof(o->space_name), "%s", space);
-	if (!waits(h, o)) {
+	if (!waits(h, o) || went_on(o, e)) {
 		holds_forget(h, o); /* it finds so itself */
 		return;
 	}
