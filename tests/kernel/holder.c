@@ -8,6 +8,7 @@
  * --handler SIGNAL, --restart SIGNAL          a handler without and with SA_RESTART
  * --timer US  one SIGALRM (14) within that time of each call, at random
  * --tick      a second thread counts meanwhile
+ * --answer MS what recv() then comes to is counted, too: EAGAIN after so long (SO_RCVTIMEO)
  *
  * {"results":{"ok":1},"ms":12.5,"cpu_ms":0.1,"longest_eintr_ms":0,"handled":0,"ticks":0}
  */
@@ -148,24 +149,31 @@ static void show(double ms, double cpu_ms)
 
 struct choice {
 	const char *call;
-	int nonblock, flags, sndtimeo_ms, repeat, timer_us;
+	int nonblock, flags, sndtimeo_ms, answer_ms, repeat, timer_us;
 	struct sockaddr_storage to;
 	socklen_t len;
 };
+
+static void set_timeout(int fd, int option, int ms)
+{
+	const struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	if (ms && setsockopt(fd, SOL_SOCKET, option, &t, sizeof(t)))
+		die("a timeout");
+}
 
 static void once(const struct choice *c)
 {
 	int type = !strcmp(c->call, "tcp") || !strcmp(c->call, "uring") ? SOCK_STREAM : SOCK_DGRAM;
 	int fd = socket(c->to.ss_family, type | (c->nonblock ? SOCK_NONBLOCK : 0), 0);
-	struct timeval t = {.tv_sec = c->sndtimeo_ms / 1000,
-			    .tv_usec = c->sndtimeo_ms % 1000 * 1000};
 	double start;
+	char byte;
 	int error;
 
 	if (fd < 0)
 		die("socket");
-	if (c->sndtimeo_ms && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)))
-		die("SO_SNDTIMEO");
+	set_timeout(fd, SO_SNDTIMEO, c->sndtimeo_ms);
+	set_timeout(fd, SO_RCVTIMEO, c->answer_ms);
 	if (c->timer_us) {
 		struct itimerval timer = {.it_value.tv_usec = 20 + rand() % c->timer_us};
 
@@ -179,6 +187,8 @@ static void once(const struct choice *c)
 	if (error == EINTR && start > longest_eintr)
 		longest_eintr = start;
 	results[error]++;
+	if (c->answer_ms && !error)
+		results[recv(fd, &byte, 1, 0) < 0 ? errno : 0]++;
 	close(fd);
 }
 
@@ -206,6 +216,7 @@ int main(int argc, char **argv)
 		{"nonblock", no_argument, NULL, 'n'},
 		{"dontwait", no_argument, NULL, 'd'},
 		{"sndtimeo", required_argument, NULL, 's'},
+		{"answer", required_argument, NULL, 'a'},
 		{"repeat", required_argument, NULL, 'r'},
 		{"handler", required_argument, NULL, 'h'},
 		{"restart", required_argument, NULL, 'R'},
@@ -225,6 +236,8 @@ int main(int argc, char **argv)
 			c.flags = MSG_DONTWAIT;
 		else if (o == 's')
 			c.sndtimeo_ms = atoi(optarg);
+		else if (o == 'a')
+			c.answer_ms = atoi(optarg);
 		else if (o == 'r')
 			c.repeat = atoi(optarg);
 		else if (o == 'h')
