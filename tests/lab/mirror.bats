@@ -236,7 +236,7 @@ key_in_memory() {
 
 @test "the unit tests that ask the kernel pass on this one" {
 	local test
-	for test in decide/test_decide decide/test_explain mirror/test_mirror; do
+	for test in decide/test_decide decide/test_required decide/test_explain mirror/test_mirror; do
 		echo "# $test" >&3
 		timeout 300 "$lab_repo/build/tests/unit/$test" >"$BATS_TEST_TMPDIR/log" 2>&1 </dev/null || {
 			cat "$BATS_TEST_TMPDIR/log"
