@@ -282,24 +282,6 @@ gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$
 	gate_touched
 }
 
-@test "a daemon outside looks after a network namespace: gate and clients in it, the daemon not" {
-	gate_lab
-	gate_down
-	GATE_NETNS=/proc/self/ns/net GATE_VICI=$LAB_DIR/nobody GATE_EXTRA="[space \"a\"]
-	netns=/run/netns/a
-	vici=unix://$LAB_DIR/a/vici" gate_up
-	lab_wait_until 20 inside_knows
-	gate_mark
-	gate_refused EAGAIN tcp 192.0.2.2 80
-	lab_wait_until 60 goes_through
-	[ "$(sagate show negotiations --json | jq -c '.[0] | [.space, .child, .state]')" = '["a","lab/net","established"]' ]
-	[ "$(gate_plain)" = 0 ]
-	[ "$(gate_syn)" = 0 ]
-	# the daemon's own namespace has nothing to protect
-	run -0 "$SAGATE" -s "$GATE_SOCKET" explain tcp 127.0.0.1:80
-	lab_capture_proves
-}
-
 @test "a VRF: refused without an SA, ESP with it, else as without a gate; nothing in clear when all is flushed behind a dead daemon" {
 	local to
 	gate_clear
@@ -356,6 +338,24 @@ vrf_story() {
 	tail -n 60 "$LAB_DIR"/vrf-*.out
 	lab_capture_show red "$(lab_capture_filter plain)" | tail -n 12
 	vrf_down
+}
+
+@test "a daemon outside looks after a network namespace: gate and clients in it, the daemon not" {
+	gate_lab
+	gate_down
+	GATE_NETNS=/proc/self/ns/net GATE_VICI=$LAB_DIR/nobody GATE_EXTRA="[space \"a\"]
+	netns=/run/netns/a
+	vici=unix://$LAB_DIR/a/vici" gate_up
+	lab_wait_until 20 inside_knows
+	gate_mark
+	gate_refused EAGAIN tcp 192.0.2.2 80
+	lab_wait_until 60 goes_through
+	[ "$(sagate show negotiations --json | jq -c '.[0] | [.space, .child, .state]')" = '["a","lab/net","established"]' ]
+	[ "$(gate_plain)" = 0 ]
+	[ "$(gate_syn)" = 0 ]
+	# the daemon's own namespace has nothing to protect
+	run -0 "$SAGATE" -s "$GATE_SOCKET" explain tcp 127.0.0.1:80
+	lab_capture_proves
 }
 
 inside_knows() { [ "$(gate_look | jq '.spaces[] | select(.name == "a") | .ike.children')" = 1 ]; }
