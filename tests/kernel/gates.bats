@@ -184,7 +184,7 @@ reloaded() { [ "$(grep -c "configuration" "$SGK_DIR/log")" -gt "$1" ]; }
 	spd add dst 192.0.2.5/32 action allow
 	in_force "clear policy-allow" udp 192.0.2.5:80
 	before=$(bpftool -j link show pinned "$SGK_PIN/gate/gated/connect4" | jq .id)
-	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_daemon_kill
 	# the frozen mirror still answers
 	expect EACCES tcp 192.0.2.4 80
 	expect ok udp 192.0.2.2 80
@@ -233,8 +233,7 @@ programs_are() { # "nothing was loaded" or "this daemon has loaded"
 # The daemon that runs is killed, another one started: ready after TOOK ms.
 next_daemon() {
 	local begun
-	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
-	sgk_wait 5 sgk_gone "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_daemon_kill
 	begun=$(date +%s%3N)
 	sgk_daemon_start
 	TOOK=$(($(date +%s%3N) - begun))
@@ -352,7 +351,7 @@ all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")
 		mkdir "$SGK_CGROUP2$c$i"
 		sagate attach "$c$i" --name "fd$i" >/dev/null
 	done
-	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_daemon_kill
 	# shellcheck disable=SC2016 # expanded inside
 	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 130; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
 		bash "/run/netns/$SGK_A" "$SAGATE" "$SGK_CONF" >"$SGK_DIR/daemon.pid"

@@ -360,11 +360,9 @@ counted_at_peer() {
 
 # The keeper of the daemon that runs.
 keeper() { pgrep -P "$(cat "$SGK_DIR/daemon.pid")" -x sagate-keeper; }
-kill_daemon() { kill -KILL "$(cat "$SGK_DIR/daemon.pid")"; sgk_wait 5 sgk_gone "$(cat "$SGK_DIR/daemon.pid")"; }
-
 @test "a killed daemon leaves nobody asleep: its keeper wakes them, and they are rejected" {
 	begin udp 192.0.2.3 80
-	kill_daemon
+	sgk_daemon_kill
 	came_to EAGAIN '.ms < 10000'
 	sgk_wait 5 no_rooms
 	sgk_daemon_start
@@ -426,7 +424,7 @@ receives() { grep -q '^45 ' "/proc/$1/syscall"; }
 	old=$(keeper)
 	kill -STOP "$(cat "$SGK_DIR/daemon.pid")"
 	kill -KILL "$old"
-	kill_daemon
+	sgk_daemon_kill
 	sleep 0.3
 	[ -n "$(rooms)" ]
 	[ ! -s "$SGK_DIR/begun" ]
@@ -458,7 +456,7 @@ receives() { grep -q '^45 ' "/proc/$1/syscall"; }
 	begin udp 192.0.2.3 80
 	kill -STOP "$(cat "$SGK_DIR/daemon.pid")"
 	kill -KILL "$begun"
-	kill_daemon
+	sgk_daemon_kill
 	[ "$(known)" = 1 ]
 	sgk_daemon_start
 	sgk_wait 5 knows_none
@@ -475,7 +473,7 @@ knows_none() { [ "$(known)" = 0 ]; }
 another_keeper() { [ -n "$(keeper)" ] && [ "$(keeper)" != "$1" ]; }
 
 @test "a daemon in a PID namespace of its own holds nothing, and says why" {
-	kill_daemon
+	sgk_daemon_kill
 	sgk_spawn "$SGK_DIR/log" nsenter --net="/run/netns/$SGK_A" -- unshare --pid --fork --kill-child --mount-proc \
 		"$SAGATE" daemon -c "$SGK_CONF" >"$SGK_DIR/daemon.pid"
 	sgk_wait 20 sgk_ready
@@ -486,6 +484,6 @@ another_keeper() { [ -n "$(keeper)" ] && [ "$(keeper)" != "$1" ]; }
 	[ "$(counters gated | jq '.unheld["no-kick"]')" = 1 ]
 	run sagate doctor --json
 	jq -e '.checks | any(.check == "hold" and .status == "fail" and (.message | contains("PID namespace")))' <<<"$output"
-	kill_daemon
+	sgk_daemon_kill
 	sgk_daemon_start
 }

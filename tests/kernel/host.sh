@@ -135,6 +135,13 @@ sgk_daemon_start() {
 	sgk_wait 20 sgk_ready || { tail -n 20 "$SGK_DIR/log" >&2; return 1; }
 }
 
+# It is gone, with its lock, when this returns.
+sgk_daemon_kill() {
+	local pid
+	pid=$(cat "$SGK_DIR/daemon.pid")
+	kill -KILL "$pid" && sgk_wait 10 sgk_gone "$pid"
+}
+
 # sgk_up [FURTHER-LINES]: all of it, with the gate "gated" on a cgroup of its own.
 sgk_up() {
 	local tool

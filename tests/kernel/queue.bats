@@ -120,13 +120,13 @@ sees_event() { segments >"$SGK_DIR/segments"; meets EINPROGRESS tcp 192.0.2.3; g
 @test "a daemon that is killed: no queue once it is stale, and the next one still knows what to take back" {
 	queueing
 	drops 0
-	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_daemon_kill
 	sgk_wait 10 meets EAGAIN tcp 192.0.2.3
 	drops 0
 	sgk_daemon_start
 	queue_is on
 	meets EINPROGRESS tcp 192.0.2.3
-	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_daemon_kill
 	sgk_daemon_start
 	setting
 	drops 1

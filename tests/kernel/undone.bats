@@ -177,7 +177,7 @@ watching_again() { way udp 192.0.2.8 80; [ "$(wc -l <"$SGK_DIR/watch")" -gt "$(c
 	expect EAGAIN tcp 192.0.2.8 80
 	expect EAGAIN udp 192.0.2.8 80
 	# while no daemon runs
-	kill -KILL "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_daemon_kill
 	bpftool link detach pinned "$SGK_PIN/gate/gated/connect4"
 	bpftool link detach pinned "$SGK_PIN/gate/gated/connect6"
 	sgk_daemon_start
