@@ -360,6 +360,7 @@ counted_at_peer() {
 
 # The keeper of the daemon that runs.
 keeper() { pgrep -P "$(cat "$SGK_DIR/daemon.pid")" -x sagate-keeper; }
+
 @test "a killed daemon leaves nobody asleep: its keeper wakes them, and they are rejected" {
 	begin udp 192.0.2.3 80
 	sgk_daemon_kill
@@ -390,6 +391,8 @@ entry_of() { # key|value
 	bpftool -j map dump pinned "$SGK_PIN/map/spd" |
 		jq -r --arg what "$1" '.[] | select(.key | join(" ") | contains("0xc0 0x00 0x02 0x03")) | .[$what] | join(" ")'
 }
+# A call of that thread was told to wait. It has 300 ms from then on.
+asks() { bpftool -j map dump pinned "$SGK_PIN/map/holds" | jq -e --argjson tid "$1" 'any(.formatted.key == $tid)'; }
 receives() { grep -q '^45 ' "/proc/$1/syscall"; }
 
 @test "whose call has passed before the daemon comes to its event is not disturbed in the next one" {
@@ -401,10 +404,10 @@ receives() { grep -q '^45 ' "/proc/$1/syscall"; }
 		kill -STOP "$daemon"
 		: >"$SGK_DIR/begun"
 		sgk_spawn_gated "$SGK_DIR/begun" "$SGK_HOLDER" udp 192.0.2.3 80 --answer 2000 >"$SGK_DIR/begun.pid"
-		sleep 0.05
+		pid=$(cat "$SGK_DIR/begun.pid")
+		sgk_wait 5 asks "$pid"
 		# shellcheck disable=SC2086 # words
 		bpftool map delete pinned "$SGK_PIN/map/spd" key $key
-		pid=$(cat "$SGK_DIR/begun.pid")
 		sgk_wait 1 receives "$pid" && try=passed
 		# shellcheck disable=SC2086 # words
 		bpftool map update pinned "$SGK_PIN/map/spd" key $key value $value

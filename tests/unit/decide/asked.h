@@ -1,64 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A world in which decide() is asked: a space whose policies, SAs and routes the test makes, and
- * what is asked most. Include it behind cmocka.h.
+ * What decide() is asked most, in one space. Include it behind cmocka.h.
  */
 #ifndef ASKED_H
 #define ASKED_H
 
-#include "boot_time.h"
-#include "here.h"
-
-enum { COOKIE = 0x5a6a7e };
-
-static struct bpf *bpf;
-static struct map_sink sink;
-static __u32 slot;
-static struct spd *spd;
-static struct sad *sad;
-static char pin[64];
-
-static const char *const reasons[] = {
-#define X(n, v, s, t) [REASON_##n] = s,
-	SAGATE_REASONS(X)
-#undef X
-};
-
-static inline struct space_state *state(void)
-{
-	return sink.state(sink.ctx, slot);
-}
-
-static inline int start(void **unused)
-{
-	(void)unused;
-	here_pin("unit", pin);
-	return here_open(pin, NULL, &bpf, &sink);
-}
-
-static inline int stop(void **unused)
-{
-	(void)unused;
-	return here_close(bpf, pin);
-}
-
-static inline int setup(void **unused)
-{
-	(void)unused;
-	if (here_space(bpf, &sink, COOKIE, &slot, &spd, &sad))
-		return -1;
-	here_route(&sink, slot, "2001:db8::1", AF_INET6);
-	return bpf_space_commit(bpf, slot, COOKIE);
-}
-
-static inline int teardown(void **unused)
-{
-	(void)unused;
-	spd_free(spd);
-	sad_free(sad);
-	bpf_space_close(bpf, slot);
-	return 0;
-}
+#include "flow_json.h"
+#include "one_space.h"
 
 static inline struct policy_info policy(const char *src, __u8 src_len, const char *dst,
 					__u8 dst_len)
@@ -96,20 +44,7 @@ static inline struct policy_info trap(void)
 /* The SA that fits it. */
 static inline struct sa_info sa(void)
 {
-	struct sa_info s = {
-		.spi = htonl(0xc0ffee),
-		.reqid = 7,
-		.family = AF_INET,
-		.proto = IPPROTO_ESP,
-		.mode = XFRM_MODE_TRANSPORT,
-		.pcpu = SAGATE_PCPU_ANY,
-	};
-
-	here_addr("192.0.2.1", s.saddr);
-	here_addr("192.0.2.2", s.daddr);
-	s.life.hard_bytes = s.life.soft_bytes = XFRM_INF;
-	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
-	return s;
+	return sa_of(0xc0ffee, "192.0.2.1", "192.0.2.2");
 }
 
 static inline struct flow flow(const char *dst, __u16 port)
@@ -135,13 +70,9 @@ static inline struct decision ask_as(const struct flow *f, const struct gate_set
 #define assert_reason(f, want)                                                                     \
 	do {                                                                                       \
 		struct flow f_ = (f);                                                              \
-		assert_string_equal(reasons[ask_as(&f_, &gate).reason], reasons[REASON_##want]);   \
+		assert_string_equal(reason_name(ask_as(&f_, &gate).reason),                        \
+				    reason_name(REASON_##want));                                   \
 	} while (0)
-
-static inline void put(const struct policy_info *p)
-{
-	assert_int_equal(spd_put(spd, CLASS_MAIN, p), 1);
-}
 
 static inline void require(const char *dst, __u8 len, bool exempt, __u32 priority)
 {
@@ -151,7 +82,5 @@ static inline void require(const char *dst, __u8 len, bool exempt, __u32 priorit
 	p.priority = priority;
 	assert_int_equal(spd_put(spd, CLASS_REQUIRE, &p), 1);
 }
-
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 #endif

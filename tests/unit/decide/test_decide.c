@@ -10,6 +10,7 @@
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
+/* needs: loader/flow_json.c loader/json_util.c loader/units.c */
 /* needs: loader/error.c loader/log.c */
 #include <setjmp.h>
 #include <stdarg.h>

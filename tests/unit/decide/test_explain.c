@@ -29,47 +29,10 @@
 #include "explain_policy.h"
 #include "explain_sa.h"
 #include "flow_json.h"
-#include "here.h"
 #include "json_util.h"
+#include "one_space.h"
 
-enum { COOKIE = 0x5a6a7f, MANY = 60 };
-
-static struct bpf *bpf;
-static struct map_sink sink;
-static __u32 slot;
-static struct spd *spd;
-static struct sad *sad;
-static char pin[64];
-
-static int start(void **unused)
-{
-	(void)unused;
-	here_pin("explain", pin);
-	return here_open(pin, NULL, &bpf, &sink);
-}
-
-static int stop(void **unused)
-{
-	(void)unused;
-	return here_close(bpf, pin);
-}
-
-static int setup(void **unused)
-{
-	(void)unused;
-	if (here_space(bpf, &sink, COOKIE, &slot, &spd, &sad))
-		return -1;
-	return bpf_space_commit(bpf, slot, COOKIE);
-}
-
-static int teardown(void **unused)
-{
-	(void)unused;
-	spd_free(spd);
-	sad_free(sad);
-	bpf_space_close(bpf, slot);
-	return 0;
-}
+enum { MANY = 60 };
 
 static struct policy_info trap(__u32 index)
 {
@@ -88,20 +51,7 @@ static struct policy_info trap(__u32 index)
 
 static struct sa_info sa(__u32 spi)
 {
-	struct sa_info s = {
-		.spi = htonl(spi),
-		.reqid = 7,
-		.family = AF_INET,
-		.proto = IPPROTO_ESP,
-		.mode = XFRM_MODE_TRANSPORT,
-		.pcpu = SAGATE_PCPU_ANY,
-	};
-
-	here_addr("192.0.2.1", s.saddr);
-	here_addr("192.0.2.2", s.daddr);
-	s.life.hard_bytes = s.life.soft_bytes = XFRM_INF;
-	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
-	return s;
+	return sa_of(spi, "192.0.2.1", "192.0.2.2");
 }
 
 static struct ask ask(const char *dst, __u16 port)
@@ -611,7 +561,6 @@ static void test_explain_and_decide_never_contradict_each_other(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(test_an_sa_is_told_the_first_condition_it_fails),
 		T(test_what_came_furthest_is_first_and_the_rest_is_counted),
 		T(test_an_sa_without_a_slot_says_so),

@@ -10,6 +10,7 @@
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
+/* needs: loader/flow_json.c loader/json_util.c loader/units.c */
 /* needs: loader/error.c loader/log.c */
 #include <errno.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 #include <cmocka.h>
 
 #include "asked.h"
+#include "boot_time.h"
 
 static void test_a_requirement_needs_a_policy_and_its_sa(void **unused)
 {

@@ -7,6 +7,7 @@
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
+/* needs: loader/flow_json.c loader/json_util.c loader/units.c */
 /* needs: loader/error.c loader/log.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +17,6 @@
 #include <cmocka.h>
 
 #include "asked.h"
-
-/* ---- any number of policies, against a search that looks at each of them ---- */
 
 static bool in_prefix(const __be32 *a, const __be32 *b, __u8 len)
 {
@@ -143,7 +142,8 @@ static void test_any_number_of_policies_decides_as_a_search_of_all_of_them(void 
 			f.mark = rand() % 4;
 			f.proto = rand() % 2 ? IPPROTO_TCP : IPPROTO_UDP;
 			d = ask_as(&f, &gate);
-			assert_string_equal(reasons[d.reason], reasons[model(all, MANY, &f)]);
+			assert_string_equal(reason_name(d.reason),
+					    reason_name(model(all, MANY, &f)));
 			protectings += d.reason == REASON_NO_SA;
 		}
 	}

@@ -11,6 +11,7 @@
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
 /* needs: loader/spd.c loader/spd_group.c loader/spd_image.c loader/spd_masks.c */
 /* needs: loader/sad.c loader/sad_group.c loader/sad_life.c loader/sad_slots.c */
+/* needs: loader/flow_json.c loader/json_util.c loader/units.c */
 /* needs: loader/error.c loader/log.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,52 +20,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "here.h"
+#include "flow_json.h"
+#include "one_space.h"
 
-enum { COOKIE = 0x5a6a7f, PORT = HERE_DEV, VRF = 9 };
+enum { PORT = HERE_DEV, VRF = 9 };
 
-static struct bpf *bpf;
-static struct map_sink sink;
-static struct spd *spd;
-static struct sad *sad;
-static __u32 slot, last_index;
-static char pin[64];
+static __u32 last_index;
 
-static const char *const reasons[] = {
-#define X(n, v, s, t) [REASON_##n] = s,
-	SAGATE_REASONS(X)
-#undef X
-};
-
-static int start(void **unused)
+static int vrf_setup(void **unused)
 {
-	(void)unused;
-	here_pin("vrf", pin);
-	return here_open(pin, NULL, &bpf, &sink);
-}
-
-static int stop(void **unused)
-{
-	(void)unused;
-	return here_close(bpf, pin);
-}
-
-static int setup(void **unused)
-{
-	(void)unused;
-	if (here_space(bpf, &sink, COOKIE, &slot, &spd, &sad))
+	if (setup(unused))
 		return -1;
-	here_route(&sink, slot, "2001:db8::1", AF_INET6);
-	sink.state(sink.ctx, slot)->vrfs = VRF_AGAIN;
-	return bpf_space_commit(bpf, slot, COOKIE);
-}
-
-static int teardown(void **unused)
-{
-	(void)unused;
-	spd_free(spd);
-	sad_free(sad);
-	bpf_space_close(bpf, slot);
+	state()->vrfs = VRF_AGAIN;
 	return 0;
 }
 
@@ -102,7 +69,8 @@ static struct ask asked(const struct flow *f)
 #define assert_reason(f, want)                                                                     \
 	do {                                                                                       \
 		struct flow f_ = (f);                                                              \
-		assert_string_equal(reasons[asked(&f_).decision.reason], reasons[REASON_##want]);  \
+		assert_string_equal(reason_name(asked(&f_).decision.reason),                       \
+				    reason_name(REASON_##want));                                   \
 	} while (0)
 
 static struct policy_info blocking(__u8 family)
@@ -126,24 +94,11 @@ static struct policy_info trap(__u8 family)
 	return p;
 }
 
-static void put(const struct policy_info *p)
-{
-	assert_int_equal(spd_put(spd, CLASS_MAIN, p), 1);
-}
-
 static void put_sa(const char *src, const char *dst, __u8 mode)
 {
-	struct sa_info s = {.spi = htonl(0xc0ffee),
-			    .reqid = 7,
-			    .family = strchr(dst, ':') ? AF_INET6 : AF_INET,
-			    .proto = IPPROTO_ESP,
-			    .mode = mode,
-			    .pcpu = SAGATE_PCPU_ANY};
+	struct sa_info s = sa_of(0xc0ffee, src, dst);
 
-	here_addr(src, s.saddr);
-	here_addr(dst, s.daddr);
-	s.life.hard_bytes = s.life.soft_bytes = XFRM_INF;
-	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
+	s.mode = mode;
 	assert_int_equal(sad_put(sad, &s), 1);
 }
 
@@ -243,9 +198,9 @@ static void to_its_own_address_the_device_looks_again(void **unused)
 				  .vrf = VRF,
 				  .vrf_flags = VRF_BOUND | VRF_AGAIN | VRF_OWN});
 	assert_reason(f, NO_POLICY);
-	sink.state(sink.ctx, slot)->default_block = 1;
+	state()->default_block = 1;
 	assert_reason(f, DEFAULT_BLOCK);
-	sink.state(sink.ctx, slot)->default_block = 0;
+	state()->default_block = 0;
 	/* the first look finds the SA for TCP, the second nothing for ESP */
 	p.sel.proto = IPPROTO_TCP;
 	put(&p);
@@ -299,7 +254,7 @@ static void a_queue_forgets_what_was_found_first(void **unused)
 	struct policy_info p = trap(AF_INET);
 
 	(void)unused;
-	sink.state(sink.ctx, slot)->vrfs = VRF_AGAIN | VRF_QUEUE;
+	state()->vrfs = VRF_AGAIN | VRF_QUEUE;
 	hint(VRF, AF_INET, "192.0.2.1",
 	     (struct route_value){
 		     .oif = PORT, .link = VRF, .vrf = VRF, .vrf_flags = VRF_BOUND | VRF_QUEUE});
@@ -351,15 +306,15 @@ static void a_route_into_the_device_is_followed(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(over_ipv4_the_routed_device_counts_over_ipv6_none),
-		T(bound_to_a_device_without_a_hint_it_is_not_known_which_counts),
-		T(a_tunnels_source_is_routed_in_the_vrf),
-		T(where_ipv6_leaves_the_vrf_only_the_source_is_not_known),
-		T(to_its_own_address_the_device_looks_again),
-		T(it_looks_without_ports_and_over_ipv4_without_the_mark),
-		T(a_queue_forgets_what_was_found_first),
-		T(a_route_into_the_device_is_followed),
+#define VT(f) cmocka_unit_test_setup_teardown(f, vrf_setup, teardown)
+		VT(over_ipv4_the_routed_device_counts_over_ipv6_none),
+		VT(bound_to_a_device_without_a_hint_it_is_not_known_which_counts),
+		VT(a_tunnels_source_is_routed_in_the_vrf),
+		VT(where_ipv6_leaves_the_vrf_only_the_source_is_not_known),
+		VT(to_its_own_address_the_device_looks_again),
+		VT(it_looks_without_ports_and_over_ipv4_without_the_mark),
+		VT(a_queue_forgets_what_was_found_first),
+		VT(a_route_into_the_device_is_followed),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
