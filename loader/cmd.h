@@ -18,6 +18,7 @@
 	X(daemon)                                                                                  \
 	X(attach)                                                                                  \
 	X(detach)                                                                                  \
+	X(reload)                                                                                  \
 	X(run)                                                                                     \
 	X(status)                                                                                  \
 	X(show)                                                                                    \

@@ -344,17 +344,17 @@ static struct negotiation_options negotiation_options_of(const struct config *co
 	};
 }
 
-/* All of the new file, or, when it has an error, nothing of it. */
-static void reload(struct daemon *d)
+static int reload(struct daemon *d, struct error *e)
 {
 	struct negotiation_options options;
 	struct config config = {};
-	struct error e = {};
+	int err;
 
-	if (config_load(d->config_path, &config, &e)) {
+	err = config_load(d->config_path, &config, e);
+	if (err) {
 		log_error("the configuration is not reloaded, the old one stays in force: %s",
-			  e.message);
-		return;
+			  e->message);
+		return err;
 	}
 	if (strcmp(config.control, d->config->control) || strcmp(config.pin, d->config->pin) ||
 	    strcmp(config.group ?: "", d->config->group ?: ""))
@@ -372,17 +372,26 @@ static void reload(struct daemon *d)
 	daemon_queues_anew(d);
 	attach_gates(d);
 	log_notice("configuration reloaded");
+	return 0;
+}
+
+int daemon_reload(struct daemon *d, struct error *e)
+{
+	int err;
+
+	sd_notify(0, "RELOADING=1");
+	err = reload(d, e);
+	sd_notify(0, "READY=1");
+	return err;
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
 {
-	struct daemon *d = ctx;
+	struct error e = {};
 
 	(void)source;
 	(void)info;
-	sd_notify(0, "RELOADING=1");
-	reload(d);
-	sd_notify(0, "READY=1");
+	daemon_reload(ctx, &e);
 	return 0;
 }
 

@@ -260,6 +260,21 @@ static json_t *holds_status(const struct daemon *d)
 	return o;
 }
 
+static const char *config_path(const struct daemon *d)
+{
+	return d->config_path ? d->config_path : CONFIG_PATH;
+}
+
+static int do_reload(struct daemon *d, json_t **result, struct error *e)
+{
+	int err = daemon_reload(d, e);
+
+	if (!err)
+		*result = json_pack("{s:o s:o}", "config", json_text(config_path(d)), "problems",
+				    problems_json(d));
+	return err;
+}
+
 static int do_status(struct daemon *d, json_t **result)
 {
 	const struct negotiation_stats *n = negotiations_stats(d->negotiations);
@@ -269,12 +284,12 @@ static int do_status(struct daemon *d, json_t **result)
 		json_pack("{s:s s:i s:i s:f s:s s:s? s:b s:b s:o s:o s:o s:{s:I s:I s:I s:I} s:I}",
 			  "version", SAGATE_VERSION, "abi", SAGATE_ABI, "pid", (int)getpid(),
 			  "uptime_s", (boot_ns() - d->started) / 1e9, "pin", bpf_pin_path(d->bpf),
-			  "config", d->config_path ? d->config_path : CONFIG_PATH, "ready",
-			  d->ready, "healthy", d->ready && !json_array_size(problems), "problems",
-			  problems, "spaces", daemon_spaces_json(d), "gates", gates_json(d),
-			  "negotiations", "started", (json_int_t)n->started, "established",
-			  (json_int_t)n->established, "failed", (json_int_t)n->failed, "active",
-			  (json_int_t)n->active, "lost_events", lost_events(d));
+			  "config", config_path(d), "ready", d->ready, "healthy",
+			  d->ready && !json_array_size(problems), "problems", problems, "spaces",
+			  daemon_spaces_json(d), "gates", gates_json(d), "negotiations", "started",
+			  (json_int_t)n->started, "established", (json_int_t)n->established,
+			  "failed", (json_int_t)n->failed, "active", (json_int_t)n->active,
+			  "lost_events", lost_events(d));
 	json_object_set_new(*result, "holds", holds_status(d));
 	json_object_set_new(*result, "lsm_missing",
 			    bpf_lsm_missing(d->bpf)[0] ? json_text(bpf_lsm_missing(d->bpf))
@@ -347,7 +362,7 @@ static bool is_starting(const struct daemon *d, const char *command)
 	if (!d->ring)
 		return true;
 	return !d->ready && boot_ns() - d->started < STARTING_NS && strcmp(command, "attach") &&
-	       strcmp(command, "detach") && strcmp(command, "doctor");
+	       strcmp(command, "detach") && strcmp(command, "reload") && strcmp(command, "doctor");
 }
 
 static int handle(void *ctx, const char *command, const json_t *args, json_t **result,
@@ -365,6 +380,8 @@ static int handle(void *ctx, const char *command, const json_t *args, json_t **r
 		return do_attach(d, args, result, e);
 	if (!strcmp(command, "detach"))
 		return do_detach(d, args, result, e);
+	if (!strcmp(command, "reload"))
+		return do_reload(d, result, e);
 	if (!strcmp(command, "show"))
 		return do_show(d, args, result, e);
 	if (!strcmp(command, "explain"))

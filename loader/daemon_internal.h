@@ -43,6 +43,9 @@ struct daemon {
 	bool ready; /* every space that could be opened is mirrored */
 };
 
+/* All of the new configuration, or, -errno with *e, when it has an error, nothing of it. */
+int daemon_reload(struct daemon *d, struct error *e);
+
 struct space *daemon_space(struct daemon *d, const char *name);
 struct space *daemon_space_of(struct daemon *d, uint64_t netns);
 

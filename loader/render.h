@@ -43,6 +43,8 @@ void render_flow(const json_t *flow, char *buf, size_t size);
 
 /* One file each. All print to stdout. */
 void render_status(const json_t *status);
+/* Those of an answer, a line each. */
+void render_problems(const json_t *status);
 void render_metrics(const json_t *status);
 /* `all`: the SAs and policies that were not taken too, which else only wait and deny show. */
 void render_explain(const json_t *answer, bool all);

@@ -16,16 +16,11 @@ static void put_uptime(const json_t *status)
 		printf("%dm %ds", (int)(s / 60), (int)(s % 60));
 }
 
-static void put_head(const json_t *status)
+void render_problems(const json_t *status)
 {
 	const json_t *problem;
 	size_t i;
 
-	printf("sagate %s: ", json_get_text(status, "version") ?: "?");
-	render_word(stdout, json_get_bool(status, "healthy") ? "healthy" : "unhealthy", 0);
-	printf(", pid %d, up ", (int)json_get_int(status, "pid", 0));
-	put_uptime(status);
-	putchar('\n');
 	json_array_foreach(json_get_array(status, "problems"), i, problem) {
 		printf("  ");
 		render_word(stdout, "fail", 0);
@@ -33,6 +28,16 @@ static void put_head(const json_t *status)
 		render_word(stdout, json_string_value(problem) ?: "?", 0);
 		putchar('\n');
 	}
+}
+
+static void put_head(const json_t *status)
+{
+	printf("sagate %s: ", json_get_text(status, "version") ?: "?");
+	render_word(stdout, json_get_bool(status, "healthy") ? "healthy" : "unhealthy", 0);
+	printf(", pid %d, up ", (int)json_get_int(status, "pid", 0));
+	put_uptime(status);
+	putchar('\n');
+	render_problems(status);
 }
 
 static void put_list(const char *what, const json_t *list)

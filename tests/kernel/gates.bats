@@ -116,19 +116,11 @@ no_runs() {
 	[ ! -e "$SGK_DIR/ran" ]
 }
 
-reload() {
-	local n
-	n=$(grep -c "configuration" "$SGK_DIR/log") || :
-	kill -HUP "$(cat "$SGK_DIR/daemon.pid")"
-	sgk_wait 5 reloaded "$n"
-}
-reloaded() { [ "$(grep -c "configuration" "$SGK_DIR/log")" -gt "$1" ]; }
-
 @test "a gate of the configuration waits for its cgroup, and for the next one of that path" {
 	local c=/$SGK_GATE-late
 	sgk_conf "[gate \"late\"]
 	cgroup=$c"
-	reload
+	sagate reload
 	gate_is late absent
 	# a service that is not started is nothing ill, and told once
 	sagate status --json | jq -e '.healthy and .problems == []'
@@ -153,28 +145,33 @@ reloaded() { [ "$(grep -c "configuration" "$SGK_DIR/log")" -gt "$1" ]; }
 	sgk_conf "[gate \"late\"]
 	cgroup=$c
 	errno-waiting=ENETDOWN"
-	reload
+	sagate reload
 	[ "$(run_in "$c" tcp 192.0.2.3 80)" = ENETDOWN ]
 	sgk_conf
-	reload
+	sagate reload
 	gate_is late ""
 	[ "$(links "$c")" = 0 ]
 	gate_is gated attached
 	rmdir "$SGK_CGROUP2$c"
 }
 
+said_bad() { [ "$(grep -c "not reloaded.*$SGK_CONF:.*colour" "$SGK_DIR/log")" = "$1" ]; }
+
 @test "a reload of a bad file changes nothing and says why" {
 	sgk_conf "[gate \"never\"]
 	cgroup=/$SGK_GATE
 	colour=blue"
-	reload
-	grep -q "not reloaded.*$SGK_CONF:.*colour" "$SGK_DIR/log"
+	run -1 --separate-stderr sagate reload
+	[[ $stderr == "sagate: $SGK_CONF:"*colour* ]]
+	[ "$(sagate reload --json | jq -r .error.code)" = config ]
+	kill -HUP "$(cat "$SGK_DIR/daemon.pid")"
+	sgk_wait 5 said_bad 3
 	gate_is never ""
 	gate_is gated attached
 	expect EAGAIN tcp 192.0.2.3 80
 	expect ok tcp 192.0.2.2 80
 	sgk_conf
-	reload
+	sagate reload
 }
 
 @test "a killed daemon leaves its gates standing, late heartbeat or not; the next one adopts them and sees what changed" {
@@ -353,7 +350,7 @@ all_attached() { [ "$(sagate show gates --json | jq "all(.state == \"attached\")
 	done
 	sgk_daemon_kill
 	# shellcheck disable=SC2016 # expanded inside
-	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 130; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
+	sgk_spawn "$SGK_DIR/log" bash -c 'ulimit -n 140; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
 		bash "/run/netns/$SGK_A" "$SAGATE" "$SGK_CONF" >"$SGK_DIR/daemon.pid"
 	sgk_wait 20 sgk_ready
 	grep -q "is not adopted: .*Too many open files" "$SGK_DIR/log"

@@ -34,8 +34,16 @@ waits="ExecStartPre=+\$SGK_DIR/sbin/sagate wait udp 192.0.2.5:80 --netns \$SGK_D
 	cli show gates --json | jq -e '.[] | select(.name == "app") | .state == "attached" and
 		.cgroup == "/system.slice/app.service" and .counters.verdicts.clear >= 1'
 	systemctl_ reload sagate
-	grep -q 'configuration reloaded' "$SGK_DIR/log"
+	[ "$(grep -c 'configuration reloaded' "$SGK_DIR/log")" = 1 ]
 	is sagate active
+	cp "$SGK_CONF" "$SGK_DIR/conf.good"
+	echo 'colour=red' >>"$SGK_CONF"
+	run ! systemctl_ reload sagate
+	grep -q "^sagate: .*$SGK_CONF:[0-9]*: .*colour" "$SGK_DIR/log" # what the command says
+	is sagate active
+	cp "$SGK_DIR/conf.good" "$SGK_CONF"
+	systemctl_ reload sagate
+	[ "$(grep -c 'configuration reloaded' "$SGK_DIR/log")" = 2 ]
 }
 
 # of PID FIELD: of its status, as it stands there.

@@ -68,6 +68,7 @@ units_make() {
 	[Service]
 	ExecStart=
 	ExecStart=$SGK_DIR/sbin/sagate daemon -c $SGK_CONF
+	$([ "$SYSTEMD" = system ] || printf '%s\n' ExecReload= "ExecReload=$SGK_DIR/sbin/sagate -s $SYSTEMD_SOCKET reload")
 	NetworkNamespacePath=$SGK_DIR/netns
 	PrivateTmp=no
 	StandardOutput=append:$SGK_DIR/log

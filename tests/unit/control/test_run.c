@@ -5,6 +5,7 @@
  */
 /* needs: loader/cmd.c loader/cmd_args.c loader/cmd_attach.c loader/cmd_daemon.c */
 /* needs: loader/cmd_detach.c loader/cmd_doctor.c loader/cmd_doctor_local.c */
+/* needs: loader/cmd_reload.c */
 /* needs: loader/cmd_explain.c loader/cmd_flow.c loader/cmd_wait.c */
 /* needs: loader/cmd_oci_hook.c loader/oci_state.c loader/oci_cgroup.c */
 /* needs: loader/cmd_help.c loader/cmd_run.c loader/cmd_run_cgroup.c */
