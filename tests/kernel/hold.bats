@@ -83,15 +83,17 @@ no_rooms() { [ -z "$(rooms)" ]; }
 		demand
 	done
 	run -0 sagate status --json
-	jq -e '.holds | .waiting == 0 and .parked == 4 and .passes == 4 and .timeout == 0' <<<"$output"
+	# who slept just before its call is made again, where a signal would not end it, is put to sleep again
+	jq -e '.holds | .waiting == 0 and .parked == 4 + .elsewhere and .passes == 4 and .timeout == 0' <<<"$output"
 	run -0 sagate status --metrics
 	[[ $output == *$'\nsagate_holds_released_total 4\n'* ]]
 	sgk_wait 5 no_rooms
 }
 
+parked() { sagate status --json | jq '.holds | .parked - .elsewhere'; }
 @test "a call that asks again while its thread is being put to sleep is put to sleep once" {
 	local before
-	before=$(sagate status --json | jq .holds.parked)
+	before=$(parked)
 	# each write to a cgroup's file takes longer than the pause between two questions
 	sgk_spawn "$SGK_DIR/strace.out" strace -f -e trace=pwrite64 -e inject=pwrite64:delay_enter=30ms \
 		-p "$(cat "$SGK_DIR/daemon.pid")" >"$SGK_DIR/strace.pid"
@@ -102,7 +104,7 @@ no_rooms() { [ -z "$(rooms)" ]; }
 	relent
 	came_to ok
 	demand
-	[ "$(sagate status --json | jq .holds.parked)" = $((before + 1)) ]
+	[ "$(parked)" = $((before + 1)) ]
 	sgk_wait 5 no_rooms
 }
 
@@ -419,6 +421,9 @@ receives() { grep -q '^45 ' "/proc/$1/syscall"; }
 	sgk_wait 10 grep -q results "$SGK_DIR/begun"
 	jq -e '.results == {"ok":1,"EAGAIN":1}' "$SGK_DIR/begun"
 	sgk_wait 5 no_rooms
+	# the flow is known as one that passed (bpf/recent.bpf.h): only a daemon's change ends that
+	relent
+	demand
 }
 
 @test "without its keeper, the next daemon wakes them" {
