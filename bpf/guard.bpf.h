@@ -183,6 +183,19 @@ static __noinline int guard_event(struct __sk_buff *skb, const struct call *c,
 	return 0;
 }
 
+/* What must not leave does all the same in mode audit. Returns that. */
+static __always_inline bool guard_counted(const struct gate_settings *g)
+{
+	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
+
+	if (g->mode != MODE_AUDIT) {
+		count->guard_dropped++;
+		return false;
+	}
+	count->guard_audited++;
+	return true;
+}
+
 /* What recent_find() does not know: may it leave? */
 static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 					 const struct gate_settings *g, const struct packet *p)
@@ -211,12 +224,8 @@ static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 	} else if (is_exempt(skb, c, sk)) {
 		return true;
 	}
-	if (g->mode == MODE_AUDIT)
-		count->guard_audited++;
-	else
-		count->guard_dropped++;
 	guard_event(skb, c, g, count, sk);
-	return g->mode == MODE_AUDIT;
+	return guard_counted(g);
 }
 
 static __noinline bool guard_ask(struct __sk_buff *skb, const struct flow *f,
@@ -226,7 +235,7 @@ static __noinline bool guard_ask(struct __sk_buff *skb, const struct flow *f,
 	bool passes;
 
 	if (!gc)
-		return false;
+		return guard_counted(g); /* nobody can decide */
 	gc->call.flow = *f;
 	passes = guard_decide(skb, &gc->call, g, p);
 	guard_call_give(gc);

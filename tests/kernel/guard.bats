@@ -146,6 +146,52 @@ told() { jq -e "select(.event == \"guard\" and $1)" "$SGK_DIR/watch"; }
 	sgk_stop "$SGK_DIR/watch.pid"
 }
 
+# The guard's map of decisions under way, each with a word that says whether it is taken.
+guard_calls() {
+	local prog id
+	prog=$(bpftool -j link show pinned "$SGK_PIN/gate/gated/egress" | jq .prog_id)
+	for id in $(bpftool -j prog show id "$prog" | jq '.map_ids[]'); do
+		[[ $(bpftool -j map show id "$id" | jq -r .name) != *.bss ]] || echo "$id"
+	done
+}
+# takes 0|1: all of them are free, or taken.
+takes() {
+	local map
+	map=$(guard_calls)
+	# shellcheck disable=SC2046 # words
+	bpftool map update id "$map" key 0 0 0 0 value $(python3 -c '
+import json, sys
+value, types = (json.load(open(name)) for name in sys.argv[2:])
+value = value[0]["value"]
+types = {t["id"]: t for t in types["types"]}
+name = next(t for t in types.values() if t["kind"] == "VAR" and t["name"] == "guard_calls")
+at = next(v["offset"] for t in types.values() if t["kind"] == "DATASEC" and t["name"] == ".bss"
+          for v in t["vars"] if v["type_id"] == name["id"])
+array = types[name["type_id"]]
+one = types[array["type_id"]]
+busy = next(m["bits_offset"] // 8 for m in one["members"] if m["name"] == "busy")
+for i in range(array["nr_elems"]):
+    value[at + i * one["size"] + busy] = sys.argv[1]
+print(*value)' "$1" <(bpftool -j map dump id "$map") <(bpftool -j btf dump file "$SGK_REPO/build/bpf/sagate_impl.bpf.o"))
+}
+
+@test "a packet about which nobody can decide is dropped and counted; in audit it leaves, and is counted" {
+	local before
+	guard on
+	[ "$(leak raw 192.0.2.2)" = ok ]
+	takes 1
+	before=$(dropped)
+	[ "$(leak raw 192.0.2.2)" = EPERM ]
+	[ "$(dropped)" = $((before + 1)) ]
+	guard on --mode audit
+	before=$(sagate show gates --json | jq '.[] | select(.name == "gated").counters.guard_audited')
+	[ "$(leak raw 192.0.2.8)" = ok ]
+	[ "$(sagate show gates --json | jq '.[] | select(.name == "gated").counters.guard_audited')" = $((before + 1)) ]
+	takes 0
+	guard on
+	[ "$(leak raw 192.0.2.2)" = ok ]
+}
+
 @test "a policy or requirement for one host and source lets multicast pass; one for the group does not" {
 	sgk_conf $'[require "host"]\nto=192.0.2.8\nfrom=192.0.2.1\n[require "host6"]\nto=2001:db8::6\nfrom=2001:db8::1\n[require "group"]\nto=239.9.0.0/16'
 	kill -HUP "$(cat "$SGK_DIR/daemon.pid")"
