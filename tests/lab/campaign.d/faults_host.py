@@ -6,7 +6,7 @@ import time
 
 import kernel
 from lab import BUILD, CGROUPS, DIR, Failed, Process, wait
-from table import ANY, GONE, IN_GONE, NO_IKE, WAITS, fault
+from table import ANY, GONE, NO_IKE, REKEYED, WAITS, fault
 
 
 @fault(**GONE, weight=20)
@@ -71,7 +71,7 @@ def held_crowd(lab, draw):
         raise Failed(f"of {count} held calls not all went through: {said}")
 
 
-@fault(xfrm=IN_GONE, xfrm_b=IN_GONE)
+@fault(**REKEYED)
 def clock_steps(lab, draw):
     """Lifetimes of SAs go by this clock: an hour ahead charon's soft limit is reached, and it rekeys."""
     hour = draw.choice("hours", 1, -1) * 3600

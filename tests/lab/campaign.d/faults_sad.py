@@ -3,7 +3,7 @@
 import os
 
 from lab import Failed, wait
-from table import GONE, IN_GONE, NO_IKE, fault
+from table import GONE, NO_IKE, REKEYED, fault
 
 
 @fault(**NO_IKE)
@@ -85,7 +85,7 @@ def sa_expires_hard(lab, draw):
     wait(20, "the SA expires", lambda: not old & lab.spis())
 
 
-@fault(xfrm=IN_GONE, xfrm_b=IN_GONE)
+@fault(**REKEYED)
 def sa_expires_soft(lab, draw):
     """charon rekeys: the old one is in use until the new one is."""
     limit = draw.choice("limit", "soft_time", "soft_packets", "soft_bytes")
@@ -97,7 +97,7 @@ def sa_expires_soft(lab, draw):
     wait(20, "a new SA", lambda: lab.spis() - old)
 
 
-@fault(xfrm=IN_GONE, xfrm_b=IN_GONE, weight=20)
+@fault(**REKEYED, weight=20)
 def rekeyed(lab, draw):
     for _ in range(draw.number("times", 1, 4)):
         (lab.a if draw.choice("by", "a", "b") == "a" else lab.b).vici.rekey()
@@ -105,7 +105,7 @@ def rekeyed(lab, draw):
     yield
 
 
-@fault(xfrm=IN_GONE, xfrm_b=IN_GONE)
+@fault(**REKEYED)
 def ike_rekeyed(lab, draw):
     lab.a.vici.rekey_ike()
     draw.pause(0, 200)

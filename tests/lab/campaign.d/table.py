@@ -25,6 +25,8 @@ RACE = {errno.EPERM, errno.EINVAL, errno.ECONNRESET}
 FAILS = {errno.EAGAIN, errno.EHOSTUNREACH}
 # SAs of one host go: the other's packets for them are on their way, or come until it knows.
 IN_GONE = {"XfrmInNoStates", "XfrmInStateInvalid"}
+# The new SA stands before the old one goes, but a packet may have the old one already.
+REKEYED = {"xfrm": IN_GONE | {"XfrmOutStateInvalid"}, "xfrm_b": IN_GONE | {"XfrmOutStateInvalid"}}
 # Under a policy without its SA: what was connected before sends, and is dropped.
 OUT_GONE = {"XfrmOutNoStates", "XfrmOutStateInvalid", "XfrmAcquireError"}
 # Decrypted by an SA that stands, and the policy for it is gone, or is another's.
