@@ -13,14 +13,12 @@
 bats_require_minimum_version 1.5.0
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/host.sh"
+# shellcheck source=/dev/null # checked by itself
+. "$BATS_TEST_DIRNAME/killat.sh"
 
 setup_file() {
-	local tool
 	export SGK_TIMEOUT=1000s
-	sgk_up || return 1
-	for tool in crowd killat; do
-		"${CC:-gcc}" -std=gnu11 -O2 -D_GNU_SOURCE -pthread -o "$SGK_DIR/$tool" "$BATS_TEST_DIRNAME/$tool.c" || return 1
-	done
+	sgk_up && build_tools crowd killat || return 1
 	sagate attach "/$SGK_GATE" --name gated --mode hold --set hold-timeout=300ms \
 		--set hold-nonblocking-timeout=200ms >/dev/null
 }
@@ -35,7 +33,6 @@ teardown() {
 	sgk_stop "$SGK_DIR/crowd.pid" KILL || :
 }
 
-daemon() { cat "$SGK_DIR/daemon.pid"; }
 keeper() { pgrep -P "$(daemon)" -x sagate-keeper; }
 rooms() { find "$SGK_CGROUP2/$SGK_GATE" -type d -name 'sagate-hold-*'; }
 no_rooms() { [ -z "$(rooms)" ]; }
@@ -47,15 +44,6 @@ holds_calls() { [ "$(sagate status --json | jq .holds.parked)" -ge 20 ]; }
 
 # draw N: 1 to N, by the seed.
 draw() { DREW=$(((RANDOM << 15 | RANDOM) % $1 + 1)); }
-
-# killat FILE PID N SIGNAL [CALL]: in the background; returns when it is at it.
-killat() {
-	: >"$SGK_DIR/$1"
-	sgk_spawn "$SGK_DIR/$1" "$SGK_DIR/killat" "${@:2}" >"$SGK_DIR/$1.pid"
-	sgk_wait 5 grep -q . "$SGK_DIR/$1"
-}
-struck() { sgk_wait 20 sgk_gone "$(cat "$SGK_DIR/$1.pid")"; }
-stopped() { grep -q '^State:.*T' "/proc/$1/status"; }
 
 # all_go_on: every thread of the crowd ends a call from now on.
 all_go_on() {
@@ -160,31 +148,6 @@ nothing_kept() {
 	done
 }
 
-RECVMSG=47 BPF=321 # on x86-64
-# start_killed N BINARY [CALL]: that daemon is killed at its N-th step into or out of that
-# system call, bpf() if none is given.
-start_killed() {
-	# it waits for its tracer, which sets it going
-	# shellcheck disable=SC2016 # expanded inside
-	sgk_spawn "$SGK_DIR/log" bash -c 'kill -STOP $$; exec nsenter --net="$1" -- "$2" daemon -c "$3"' \
-		bash "/run/netns/$SGK_A" "$2" "$SGK_CONF" >"$SGK_DIR/daemon.pid"
-	sgk_wait 5 stopped "$(daemon)"
-	killat at "$(daemon)" "$1" 9 "${3:-$BPF}"
-	struck at
-	sgk_wait 10 sgk_gone "$(daemon)"
-}
-# The links' programs are all of the one load that is pinned.
-one_load() {
-	local file ids
-	[ "$(find "$SGK_PIN/load" -mindepth 1 -maxdepth 1 | wc -l)" = 1 ] || return 1
-	ids=$(for file in "$SGK_PIN"/load/*/*; do
-		bpftool -j prog show pinned "$file" 2>/dev/null | jq .id
-	done)
-	for file in "$SGK_PIN"/gate/gated/*; do
-		grep -qx "$(bpftool -j link show pinned "$file" | jq .prog_id)" <<<"$ids" || return 1
-	done
-}
-
 @test "a daemon that is killed while it loads, pins or moves links leaves gates that decide, and the next one whole programs" {
 	local i binary whole=0
 	SEED=${SAGATE_SEED:-$((EPOCHSECONDS % 100000))}
@@ -200,7 +163,7 @@ one_load() {
 		((i % 2)) || binary=$SAGATE
 		draw 300
 		what="start $i of $binary killed at $DREW"
-		start_killed "$DREW" "$binary"
+		start_killed "$DREW" "$binary" 321 # bpf() on x86-64
 		expect EACCES udp 192.0.2.4 80
 		expect ok udp 192.0.2.2 80
 		((i % 3 == 2)) || continue
@@ -225,7 +188,7 @@ one_load() {
 	for map in spd spd_masks; do
 		what="$map unpinned"
 		rm "$SGK_PIN/map/$map"
-		start_killed 1 "$SAGATE" "$RECVMSG"
+		start_killed 1 "$SAGATE" 47 # recvmsg() on x86-64
 		expect EAGAIN udp 192.0.2.4 80
 		sgk_daemon_start
 		expect EACCES udp 192.0.2.4 80
