@@ -109,7 +109,7 @@ struct bpf_sockopt {
 
 /* What a thread had in its registers when it entered the kernel (x86). */
 struct pt_regs {
-	unsigned long r10, dx, si, di, bx;
+	unsigned long r10, cx, dx, si, di, bx;
 	unsigned long orig_ax; /* number of the system call */
 	unsigned long ip, sp;
 };

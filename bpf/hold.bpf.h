@@ -27,7 +27,15 @@
 #define SIGSTOP	   19
 #define SA_RESTART 0x10000000
 
-#define SOCKETCALL_CONNECT 3
+/* include/uapi/linux/net.h: SYS_CONNECT… */
+enum {
+	SOCKETCALL_CONNECT = 3,
+	SOCKETCALL_SEND = 9,
+	SOCKETCALL_SENDTO = 11,
+	SOCKETCALL_SETSOCKOPT = 14,
+	SOCKETCALL_SENDMSG = 16,
+};
+#define MMSG_LEN_AT 56 /* struct mmsghdr.msg_len, of a 64-bit program */
 
 /* How this kernel makes a call restart. Set before the programs are loaded. */
 const volatile __u8 hold_kick_way;
@@ -132,37 +140,79 @@ static __always_inline bool may_be_waited_for(const struct decision *d)
 }
 
 /*
+ * sendmmsg(): the kernel returns how many datagrams were sent, and an error only if it is none
+ * (__sys_sendmmsg()): of a later one the call would not be made again, and its thread be looked for
+ * elsewhere. msg_len of the first is written when that is sent.
+ */
+static __always_inline bool nothing_is_sent(const struct pt_regs *regs)
+{
+	__u32 len = 1;
+
+	return !bpf_probe_read_user(&len, sizeof(len), (void *)(regs->si + MMSG_LEN_AT)) && !len;
+}
+
+/* socketcall(2): which call it is, and its arguments in memory. */
+static __always_inline long socketcall_socket(const struct pt_regs *regs, __u32 *flags)
+{
+	__u32 args[4];
+
+	if (bpf_probe_read_user(args, sizeof(args), (void *)(regs->cx & 0xffffffff)))
+		return -1;
+	switch ((__u32)regs->bx) {
+	case SOCKETCALL_CONNECT:
+	case SOCKETCALL_SETSOCKOPT:
+		return args[0];
+	case SOCKETCALL_SEND:
+	case SOCKETCALL_SENDTO:
+		*flags = args[3];
+		return args[0];
+	case SOCKETCALL_SENDMSG:
+		*flags = args[2];
+		return args[0];
+	}
+	return -1;
+}
+
+#define FLAGS_IN_none(regs) 0
+#define FLAGS_IN_r10(regs)  ((regs)->r10)
+#define FLAGS_IN_dx(regs)   ((regs)->dx)
+#define FLAGS_IN_si(regs)   ((regs)->si)
+
+/*
  * The descriptor of a connect() or send made by a thread itself, and its MSG_ flags; -1: another
- * call, which may not be restarted (x86, arch/x86/entry/syscalls). No number is one call of a
- * 64-bit program and another of a 32-bit one that comes here, too.
+ * call, which may not be restarted.
  */
 static __always_inline long call_socket(const struct pt_regs *regs, __u32 *flags)
 {
 	switch (regs->orig_ax) {
-	case 1:	 /* write */
-	case 20: /* writev */
-	case 42: /* connect */
-	case 54: /* setsockopt */
-		return (__u32)regs->di;
-	case 44: /* sendto */
+#define X(number, fd, msg_flags)                                                                   \
+	case number:                                                                               \
+		*flags = FLAGS_IN_##msg_flags(regs);                                               \
+		return (__u32)regs->fd;
+		SAGATE_HELD_CALLS(X)
+#undef X
+	case HELD_SENDMMSG:
 		*flags = regs->r10;
-		return (__u32)regs->di;
-	case 46: /* sendmsg */
-		*flags = regs->dx;
-		return (__u32)regs->di;
-	case 4: /* the same, of a 32-bit program */
-	case 146:
-	case 362:
-	case 366:
-		return (__u32)regs->bx;
-	case 369:
-		*flags = regs->si;
-		return (__u32)regs->bx;
-	case 370:
-		*flags = regs->dx;
-		return (__u32)regs->bx;
+		return nothing_is_sent(regs) ? (__u32)regs->di : -1;
+	case HELD_SOCKETCALL:
+		return socketcall_socket(regs, flags);
 	}
 	return -1;
+}
+
+/*
+ * A write() connects nothing itself: io_uring does, whose work of that thread is done on its way
+ * out (io_connect(), which would make EINTR of the code).
+ */
+static __always_inline bool is_write(const struct pt_regs *regs)
+{
+	return regs->orig_ax == 1 || regs->orig_ax == 20 || regs->orig_ax == 4 ||
+	       regs->orig_ax == 146;
+}
+
+static __always_inline bool is_connect(__u8 hook)
+{
+	return hook == HOOK_CONNECT4 || hook == HOOK_CONNECT6 || hook == HOOK_LSM_CONNECT;
 }
 
 /* Is the call not to block, and how long may it? False: its socket is not found. */
@@ -306,7 +356,7 @@ static __always_inline enum unheld hold_refused(const struct call *c, const stru
 		return UNHELD_CALL;
 	if (hold_kick_way == KICK_SIGNALS && task->tgid == 1) /* it is sent none */
 		return UNHELD_KICK;
-	fd = call_socket(regs, &flags);
+	fd = is_connect(call->hook) && is_write(regs) ? -1 : call_socket(regs, &flags);
 	/* no program that may send signals sees what a setsockopt() returns */
 	if (hold_kick_way == KICK_SIGNALS && call->hook == HOOK_SETSOCKOPT)
 		return UNHELD_KICK;

@@ -8,6 +8,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include "abi.h"
+#include "held_calls.h"
 #include "maps.bpf.h"
 #include "flow.bpf.h"
 #include "packet.bpf.h"

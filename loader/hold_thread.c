@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "held_calls.h"
 #include "hold_thread.h"
 
 static int read_text(const struct hold_thread *t, const char *name, char *text, size_t size)
@@ -58,7 +59,13 @@ int hold_status_signalled(const char *status)
  */
 int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp)
 {
-	static const long held[] = {1, 4, 20, 42, 44, 46, 146, 362, 369, 370};
+	static const long held[] = {
+#define X(number, fd, flags) number,
+		SAGATE_HELD_CALLS(X)
+#undef X
+			HELD_SENDMMSG,
+		HELD_SOCKETCALL,
+	};
 	unsigned long long at_sp, at_ip;
 	long nr;
 

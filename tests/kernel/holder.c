@@ -2,7 +2,9 @@
 /*
  * holder CALL ADDRESS PORT [OPTIONS]: one socket call, and what came of it, as one line of JSON.
  *
- * CALL        tcp, udp, sendmsg, sendmmsg, udp-connect, uring
+ * CALL        tcp, udp, sendmsg, sendmmsg, udp-connect, uring; tcp32, sendmsg32, socketcall-tcp,
+ *             socketcall-udp as 32-bit programs make them; sendmmsg-second, whose first datagram
+ *             goes to loopback and whose second to ADDRESS: "ok" when only the first was sent
  * --nonblock  the socket is O_NONBLOCK        --dontwait  the send is MSG_DONTWAIT
  * --sndtimeo MS                               --repeat N  so many calls, results counted
  * --handler SIGNAL, --restart SIGNAL          a handler without and with SA_RESTART
@@ -20,6 +22,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +106,81 @@ static int uring_connect(int fd, const struct sockaddr *to, socklen_t len)
 	return cqe->res;
 }
 
+/* What a 32-bit program has in memory. */
+struct low {
+	struct sockaddr_storage to;
+	struct {
+		uint32_t base, len;
+	} iov;
+	struct {
+		uint32_t name, name_len, iov, iov_len, control, control_len, flags;
+	} msg;
+	uint32_t args[6];
+	char byte;
+};
+
+static int int80(long number, long a, long b, long c)
+{
+	long r;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(r)
+			 : "a"(number), "b"(a), "c"(b), "d"(c)
+			 : "memory", "r8", "r9", "r10", "r11");
+	errno = (int)-r;
+	return r < 0 ? -1 : (int)r;
+}
+
+static int make_call32(const char *call, int fd, const struct sockaddr *to, socklen_t len)
+{
+	struct low *low = mmap(NULL, sizeof(*low), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	uint32_t at = (uint32_t)(uintptr_t)low, name = at + offsetof(struct low, to);
+
+	if (low == MAP_FAILED)
+		die("mmap");
+	memcpy(&low->to, to, len);
+	low->iov.base = at + offsetof(struct low, byte);
+	low->iov.len = 1;
+	low->msg.name = name;
+	low->msg.name_len = len;
+	low->msg.iov = at + offsetof(struct low, iov);
+	low->msg.iov_len = 1;
+	low->args[0] = (uint32_t)fd;
+	low->args[1] = name;
+	low->args[2] = len;
+	if (!strcmp(call, "tcp32"))
+		return int80(362, fd, name, len);
+	if (!strcmp(call, "sendmsg32"))
+		return int80(370, fd, at + offsetof(struct low, msg), 0);
+	if (!strcmp(call, "socketcall-tcp"))
+		return int80(102, 3, at + offsetof(struct low, args), 0);
+	if (strcmp(call, "socketcall-udp"))
+		die(call);
+	low->args[1] = low->iov.base;
+	low->args[2] = 1;
+	low->args[4] = name;
+	low->args[5] = len;
+	return int80(102, 11, at + offsetof(struct low, args), 0);
+}
+
+static int send_second(int fd, const struct mmsghdr *last, int flags)
+{
+	struct sockaddr_in loopback = {.sin_family = AF_INET,
+				       .sin_port = htons(9),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct mmsghdr m[2] = {*last, *last};
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	m[0].msg_hdr.msg_name = &loopback;
+	if (sendmmsg(fd, m, 2, flags) != 1)
+		return -1;
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	errno = error;
+	return error ? -1 : 0;
+}
+
 static int make_call(const char *call, int fd, const struct sockaddr *to, socklen_t len, int flags)
 {
 	struct iovec iov = {.iov_base = "x", .iov_len = 1};
@@ -119,8 +198,10 @@ static int make_call(const char *call, int fd, const struct sockaddr *to, sockle
 		return (int)sendmsg(fd, &m.msg_hdr, flags);
 	if (!strcmp(call, "sendmmsg"))
 		return sendmmsg(fd, &m, 1, flags);
+	if (!strcmp(call, "sendmmsg-second"))
+		return send_second(fd, &m, flags);
 	if (strcmp(call, "uring"))
-		die(call);
+		return make_call32(call, fd, to, len);
 	r = uring_connect(fd, to, len);
 	errno = -r;
 	return r < 0 ? -1 : 0;
@@ -164,7 +245,7 @@ static void set_timeout(int fd, int option, int ms)
 
 static void once(const struct choice *c)
 {
-	int type = !strcmp(c->call, "tcp") || !strcmp(c->call, "uring") ? SOCK_STREAM : SOCK_DGRAM;
+	int type = strstr(c->call, "tcp") || !strcmp(c->call, "uring") ? SOCK_STREAM : SOCK_DGRAM;
 	int fd = socket(c->to.ss_family, type | (c->nonblock ? SOCK_NONBLOCK : 0), 0);
 	double start;
 	char byte;
