@@ -176,6 +176,23 @@ static void check_programs(json_t *list, const struct bpf *b)
 					: "programs that this daemon has loaded");
 }
 
+/* Documentation/admin-guide/LSM/Yama.rst: nobody may look at another process's system call. */
+static void check_yama(json_t *list)
+{
+	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = 0;
+
+	if (f && fscanf(f, "%d", &scope) == 1 && scope == 3)
+		daemon_check_add(
+			list, "hold", "fail",
+			"kernel.yama.ptrace_scope=2 at most, and a restart of this host: 3 "
+			"cannot be taken back",
+			"mode hold: calls are rejected: with kernel.yama.ptrace_scope=3 "
+			"threads that sleep cannot be looked at");
+	if (f)
+		fclose(f);
+}
+
 /* Only where some gate holds. */
 static void check_hold(json_t *list, struct daemon *d)
 {
@@ -192,6 +209,7 @@ static void check_hold(json_t *list, struct daemon *d)
 	else
 		daemon_check_add(list, "hold", "ok", NULL, "mode hold: calls restart by %s",
 				 bpf_kick(d->bpf) == KICK_SIGNALS ? "signals" : "task work");
+	check_yama(list);
 	if (!cgroup_dynmods_on())
 		daemon_check_add(list, "hold", "warn", "mount cgroup2 with favordynmods",
 				 "mode hold: a call uses the CPU for some milliseconds until it "
