@@ -116,6 +116,13 @@ int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot);
 int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns);
 /* The maps that had no room for all of it: a bit 1 << enum map_id for each. */
 __u32 bpf_space_unfit(const struct bpf *b, __u32 space);
+/*
+ * Other spaces may have given room back: tries that again, at most `max` entries. When all of it is
+ * in, the space is not full any more. Returns how many went in.
+ */
+size_t bpf_space_retry(struct bpf *b, __u32 space, size_t max);
+/* How many entries of a map wait so. */
+size_t bpf_space_late(const struct bpf *b, __u32 space, enum map_id map);
 /* This daemon no longer serves the space; its committed image stays, what was gathered goes. */
 void bpf_space_abandon(struct bpf *b, __u32 space);
 /* Forgets a namespace and all its entries: flows in it are then of no known space. */

@@ -40,7 +40,7 @@ static void flush(struct bpf *b, enum map_id map)
 		/* every key starts with the space */
 		memcpy(&space, key, sizeof(space));
 		b->unread_error[space] = -errno;
-		b->unfit[space] |= 1U << map;
+		bpf_late_add(b, space, map, key, q->values + i * bpf_map_value_size[map]);
 	}
 }
 
@@ -56,9 +56,13 @@ int bpf_batch_put(struct bpf *b, __u32 space, enum map_id map, const void *key, 
 	if (q->puts[space] >= limit_of(b, map)) {
 		/* it may be one too many: the table has to know */
 		flush(b, map);
-		return bpf_map_update_elem(b->map[map], key, value, BPF_ANY) ? -errno : 0;
+		if (bpf_map_update_elem(b->map[map], key, value, BPF_ANY))
+			return -errno;
+		bpf_late_drop(b, space, map, key);
+		return 0;
 	}
 	q->puts[space]++;
+	bpf_late_drop(b, space, map, key);
 	memcpy(q->keys + q->count * bpf_map_key_size[map], key, bpf_map_key_size[map]);
 	memcpy(q->values + q->count * bpf_map_value_size[map], value, bpf_map_value_size[map]);
 	if (++q->count == BATCH_MAX)
@@ -66,9 +70,10 @@ int bpf_batch_put(struct bpf *b, __u32 space, enum map_id map, const void *key, 
 	return 0;
 }
 
-int bpf_batch_del(struct bpf *b, enum map_id map, const void *key)
+int bpf_batch_del(struct bpf *b, __u32 space, enum map_id map, const void *key)
 {
 	flush(b, map);
+	bpf_late_drop(b, space, map, key);
 	return bpf_map_delete_elem(b->map[map], key) ? -errno : 0;
 }
 

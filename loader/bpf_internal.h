@@ -43,6 +43,8 @@ struct bpf {
 	bool unread[SPACES_MAX];	   /* and no flow is of it before the commit */
 	int unread_error[SPACES_MAX];	   /* -errno: and not all of it went into the maps */
 	__u32 unfit[SPACES_MAX];	   /* see bpf_space_unfit() */
+	struct shadow *late[SPACES_MAX];   /* see bpf_late.c */
+	bool late_lost[SPACES_MAX];	   /* there was no memory for some: full for ever */
 	struct bpf_batch spd_batch, sad_batch;
 	__s64 asleep; /* how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC */
 	int map[MAP_COUNT];
@@ -115,8 +117,17 @@ void bpf_lsm_prepare(struct bpf *b, const struct btf *btf, struct bpf_object *ob
 void bpf_batch_begin(struct bpf *b, __u32 space);
 bool bpf_batch_takes(const struct bpf *b, __u32 space, enum map_id map);
 int bpf_batch_put(struct bpf *b, __u32 space, enum map_id map, const void *key, const void *value);
-int bpf_batch_del(struct bpf *b, enum map_id map, const void *key);
+int bpf_batch_del(struct bpf *b, __u32 space, enum map_id map, const void *key);
 int bpf_batch_end(struct bpf *b, __u32 space);
+
+/*
+ * bpf_late.c. An entry of a space that its first commit found no room for: kept, and not any more
+ * once it is in the map, or is not to be.
+ */
+void bpf_late_add(struct bpf *b, __u32 space, enum map_id map, const void *key, const void *value);
+void bpf_late_drop(struct bpf *b, __u32 space, enum map_id map, const void *key);
+/* All of them. */
+void bpf_late_free(struct bpf *b, __u32 space);
 
 /* bpf_space.c. Until its next commit nothing is known of what is in that slot. */
 void bpf_space_distrust(struct bpf *b, __u32 space);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Spaces in the maps: slots, the sink that the mirror's tables write to, and the first commit. */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,8 @@ static int sink_put(void *ctx, __u32 space, enum map_id map, const void *key, co
 	raise_epoch(b, space);
 	r = bpf_map_update_elem(b->map[map], key, value, BPF_ANY) ? -errno : 0;
 	raise_epoch(b, space);
+	if (!r)
+		bpf_late_drop(b, space, map, key);
 	return r;
 }
 
@@ -55,12 +58,13 @@ static int sink_del(void *ctx, __u32 space, enum map_id map, const void *key)
 	int r;
 
 	if (bpf_batch_takes(b, space, map))
-		return bpf_batch_del(b, map, key);
+		return bpf_batch_del(b, space, map, key);
 	if (b->shadow[space])
 		return shadow_del(b->shadow[space], map, key, bpf_map_key_size[map]);
 	raise_epoch(b, space);
 	r = bpf_map_delete_elem(b->map[map], key) ? -errno : 0;
 	raise_epoch(b, space);
+	bpf_late_drop(b, space, map, key);
 	return r;
 }
 
@@ -166,7 +170,6 @@ int bpf_space_open(struct bpf *b, __u64 netns, __u32 *slot)
 	shadow_limit(b->shadow[at], MAP_SAD, b->sizes.sas);
 	shadow_limit(b->shadow[at], MAP_ROUTES, b->sizes.routes);
 	b->open[at] = true;
-	b->unfit[at] = 0;
 	if (!b->state[at].netns) {
 		/* a daemon that died before its first image was whole may have left some */
 		sweep_all(b, at);
@@ -199,10 +202,14 @@ static int commit_map(struct bpf *b, __u32 space, enum map_id map, bool unread,
 		done = 0; /* one by one, to see which of them fit */
 	}
 	for (; done < count; done++) {
+		const char *key = (char *)keys + done * bpf_map_key_size[map];
+		const char *value = (char *)values + done * bpf_map_value_size[map];
+
 		raise_epoch(b, space);
-		if (bpf_map_update_elem(b->map[map], (char *)keys + done * bpf_map_key_size[map],
-					(char *)values + done * bpf_map_value_size[map], BPF_ANY))
-			err = -errno;
+		if (!bpf_map_update_elem(b->map[map], key, value, BPF_ANY))
+			continue;
+		err = -errno;
+		bpf_late_add(b, space, map, key, value);
 	}
 	return err;
 }
@@ -213,8 +220,6 @@ static int commit_all(struct bpf *b, __u32 space, bool unread, const struct shad
 
 	for (size_t i = 0; i < MAP_COUNT; i++) {
 		failed = commit_map(b, space, commit_order[i], unread, shadow);
-		if (failed)
-			b->unfit[space] |= 1U << commit_order[i];
 		err = failed ?: err;
 	}
 	return err;
@@ -257,13 +262,11 @@ int bpf_space_commit(struct bpf *b, __u32 space, __u64 netns)
 	state->heartbeat = boot_ns();
 	for (size_t i = 0; i < MAP_COUNT && !unread; i++)
 		removed += sweep(b, space, commit_order[i], shadow);
-	if (err && removed) {
-		b->unfit[space] = 0;
-		err = commit_all(b, space, false, shadow);
+	if (err) {
+		bpf_space_retry(b, space, SIZE_MAX);
+		err = b->unfit[space] ? err : 0;
 	}
 	raise_epoch(b, space);
-	if (!err)
-		state->full &= (__u8)~FULL_COMMIT;
 	state->synced = from->synced;
 	raise_epoch(b, space);
 	b->shadow[space] = NULL;
@@ -283,6 +286,7 @@ void bpf_space_abandon(struct bpf *b, __u32 space)
 	}
 	shadow_free(b->shadow[space]);
 	b->shadow[space] = NULL;
+	bpf_late_free(b, space);
 	b->open[space] = false;
 }
 

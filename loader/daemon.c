@@ -120,6 +120,7 @@ static void note_full(struct daemon *d, struct space *s)
 	char text[320];
 
 	s->full_told = full;
+	daemon_room_note(d, s);
 	for (const struct space_full *f = space_fulls; f->bit; f++) {
 		if (!(changed & f->bit))
 			continue;
@@ -406,6 +407,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 	gates_check(d->gates);
 	daemon_check_spaces(d);
 	daemon_containers_check(d);
+	daemon_room_second(d);
 	daemon_waits_second(d);
 	keeper_beat(&d->keeper);
 	/* from now on: a daemon that was stopped does not make up for the beats it missed */
@@ -478,6 +480,8 @@ static int start(struct daemon *d, struct error *e)
 		err = daemon_losses_new(d, e);
 	if (!err)
 		err = daemon_watch_new(d, e);
+	if (!err)
+		err = daemon_room_new(d, e);
 	if (err)
 		return err;
 	err = daemon_open_spaces(d, &space_ops, e);
@@ -500,6 +504,7 @@ static void stop(struct daemon *d)
 	daemon_queues_stop(d);
 	daemon_doctor_stop(d);
 	daemon_losses_free(d);
+	daemon_room_free(d);
 	negotiations_free(d->negotiations);
 	holds_free(d->holds);
 	keeper_stop(&d->keeper);

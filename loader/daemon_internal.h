@@ -36,6 +36,7 @@ struct daemon {
 	struct doctor *doctors;	      /* requests for a doctor, the first is at work */
 	struct container *containers; /* gates whose network namespaces are spaces */
 	struct losses *losses;	      /* sockets that lose what protects them */
+	sd_event_source *room;	      /* see daemon_room.c */
 	struct wait_request *waits;
 	size_t wait_count;
 	uint64_t started; /* boottime */
@@ -102,6 +103,16 @@ void daemon_losses_look(struct daemon *d, struct space *s);
 void daemon_losses_forget(struct daemon *d, const struct space *s);
 /* Why this kernel cannot close sockets, where some gate wants it; NULL: it can, or none does. */
 const char *daemon_losses_problem(struct daemon *d);
+
+/*
+ * daemon_room.c. All spaces share the maps: what one gives back is for those that are full. Once a
+ * second, and on in the loop as long as more fits.
+ */
+int daemon_room_new(struct daemon *d, struct error *e);
+void daemon_room_free(struct daemon *d);
+void daemon_room_second(struct daemon *d);
+/* Something has changed in the space. */
+void daemon_room_note(struct daemon *d, struct space *s);
 
 /* daemon_watch.c. Gates that others meddle with: looked for twice a second. */
 int daemon_watch_new(struct daemon *d, struct error *e);

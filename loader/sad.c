@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <netinet/in.h>
+#include <stdint.h>
 
 #include "sad_group.h"
 #include "sad_life.h"
@@ -133,7 +134,7 @@ static int put_found(struct sad *sad, const struct sa_info *sa, struct sad_entry
 	entry_add(sad, e);
 	if (old) {
 		entry_unlink(sad, old, false);
-		sad_slots_refill(sad);
+		sad_slots_refill(sad, SIZE_MAX);
 	} else if (found) {
 		entry_drop(sad, found);
 	}
@@ -252,7 +253,7 @@ int sad_del(struct sad *sad, const struct sa_info *sa)
 	if (!e || e->gone)
 		return 0;
 	entry_unlink(sad, e, sad->dumping);
-	sad_slots_refill(sad);
+	sad_slots_refill(sad, SIZE_MAX);
 	return 1;
 }
 
@@ -297,7 +298,7 @@ static size_t remove_all(struct sad *sad, const struct removal *r)
 		}
 	}
 	if (n)
-		sad_slots_refill(sad);
+		sad_slots_refill(sad, SIZE_MAX);
 	return n;
 }
 
@@ -341,6 +342,14 @@ size_t sad_sweep(struct sad *sad)
 {
 	forget_gone(sad);
 	return remove_all(sad, &(struct removal){.only_old = true});
+}
+
+size_t sad_retry(struct sad *sad, size_t max)
+{
+	const size_t before = sad->stored;
+
+	sad_slots_refill(sad, max);
+	return sad->stored - before;
 }
 
 void sad_each_unlisted(const struct sad *sad, void (*each)(void *ctx, const struct sa_info *),

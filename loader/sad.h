@@ -89,6 +89,9 @@ size_t sad_sweep(struct sad *sad);
 void sad_each_unlisted(const struct sad *sad, void (*each)(void *ctx, const struct sa_info *),
 		       void *ctx);
 
+/* As spd_retry(); some more than `max` may go in, the slots of one template. */
+size_t sad_retry(struct sad *sad, size_t max);
+
 /* The SA as it stands, or NULL; valid until the table changes. */
 const struct sa_info *sad_find(const struct sad *sad, const struct sa_info *identity);
 

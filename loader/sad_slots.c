@@ -247,16 +247,24 @@ static bool group_fill(struct sad *sad, struct sad_entry *head)
 	return true;
 }
 
-void sad_slots_refill(struct sad *sad)
+void sad_slots_refill(struct sad *sad, size_t max)
 {
+	const size_t before = sad->stored;
+
 	if (sad->refused && sad->store.missing) {
 		sad->refused = false;
 		mhash_foreach(&sad->by_id, i, node, tmp)
 		{
 			struct sad_entry *e = mhash_entry(node, struct sad_entry, by_id);
 
-			if (e->in_group && e->slot == SAD_SLOT_NONE && !group_fill(sad, e))
+			if (!e->in_group || e->slot != SAD_SLOT_NONE)
+				continue;
+			if (!group_fill(sad, e))
 				goto out;
+			if (sad->stored - before >= max) {
+				sad->refused = true; /* it may be: to be tried again */
+				goto out;
+			}
 		}
 	}
 out:

@@ -83,6 +83,7 @@ struct space {
 	__u32 slot;
 	bool committed;
 	__u8 full_told;	      /* what does not fit into the maps: see space_full.h */
+	size_t routes_others; /* see space_full_routes_note() */
 	bool look_for_losses; /* see daemon_losses.c */
 	bool container;	      /* of gates, who say when it ends: see daemon_containers.c */
 	bool require_children;

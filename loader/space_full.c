@@ -60,6 +60,51 @@ __u8 space_full(const struct space *s)
 	return full;
 }
 
+size_t space_full_used(const struct space *s, __u8 bit)
+{
+	struct routes_stats routes = {};
+	struct spd_counts spd;
+	struct sad_counts sad;
+
+	switch (bit) {
+	case FULL_SPD:
+		spd_count(mirror_spd(s->mirror), &spd);
+		return spd.stored - bpf_space_late(s->bpf, s->slot, MAP_SPD);
+	case FULL_SAD:
+		sad_count(mirror_sad(s->mirror), &sad);
+		return sad.stored - bpf_space_late(s->bpf, s->slot, MAP_SAD);
+	default:
+		if (s->routes)
+			routes_stats(s->routes, &routes);
+		return routes.entries[0] + routes.entries[1] -
+		       bpf_space_late(s->bpf, s->slot, MAP_ROUTES);
+	}
+}
+
+void space_full_routes_note(struct space *s, size_t others)
+{
+	if (!(space_full(s) & FULL_ROUTES))
+		s->routes_others = 0;
+	else if (s->routes_others < others)
+		s->routes_others = others;
+}
+
+size_t space_full_retry(struct space *s, size_t others, size_t max)
+{
+	size_t n;
+
+	if (!s->committed)
+		return 0;
+	n = bpf_space_retry(s->bpf, s->slot, max);
+	n += spd_retry(mirror_spd(s->mirror), max);
+	n += sad_retry(mirror_sad(s->mirror), max);
+	if (others < s->routes_others) {
+		s->routes_others = others;
+		routes_refresh(s->routes);
+	}
+	return n;
+}
+
 const char *space_full_text(const struct space *s, const struct space_full *f, char *buf,
 			    size_t size)
 {

@@ -28,6 +28,17 @@ extern const struct space_full space_fulls[];
 
 /* FULL_SPD, FULL_SAD and FULL_ROUTES, of those that do not fit. */
 __u8 space_full(const struct space *s);
+/*
+ * Other spaces may have given room back: what did not fit is tried again, about `max` entries of
+ * each kind. Returns how many went in. Routing is asked for anew when the other spaces have fewer
+ * of its entries, `others`, than they had.
+ */
+size_t space_full_retry(struct space *s, size_t others, size_t max);
+/* Notes what the other spaces have while routing does not fit. */
+void space_full_routes_note(struct space *s, size_t others);
+/* How many entries of that kind the space has in the map. */
+size_t space_full_used(const struct space *s, __u8 bit);
+
 /* "not all of its policies fit into the map (policies-max=4): …": one that is full. */
 const char *space_full_text(const struct space *s, const struct space_full *f, char *buf,
 			    size_t size);

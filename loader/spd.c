@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <netinet/in.h>
+#include <stdint.h>
 
 #include "spd_group.h"
 
@@ -155,7 +156,7 @@ static int put_one(struct spd *spd, enum spd_class class, const struct policy_in
 	entry_add(spd, e);
 	if (old && !same_group) {
 		entry_unlink(spd, old, false);
-		spd_group_refill(spd);
+		spd_group_refill(spd, SIZE_MAX);
 	} else if (found) {
 		entry_drop(spd, found);
 	}
@@ -280,7 +281,7 @@ static int del_one(struct spd *spd, enum spd_class class, __u32 index)
 		return 0;
 	spd->seconds -= class >= CLASS_SPORT;
 	entry_unlink(spd, e, spd->dumping[class]);
-	spd_group_refill(spd);
+	spd_group_refill(spd, SIZE_MAX);
 	return 1;
 }
 
@@ -318,7 +319,7 @@ static size_t remove_all(struct spd *spd, enum spd_class class, bool only_old)
 		}
 	}
 	if (n)
-		spd_group_refill(spd);
+		spd_group_refill(spd, SIZE_MAX);
 	return n;
 }
 
@@ -365,6 +366,14 @@ size_t spd_sweep(struct spd *spd, enum spd_class class)
 	n = remove_all(spd, class, true);
 	remove_all(spd, class + CLASS_SPORT, true);
 	return n;
+}
+
+size_t spd_retry(struct spd *spd, size_t max)
+{
+	const size_t before = spd->stored;
+
+	spd_group_refill(spd, max);
+	return spd->stored - before;
 }
 
 void spd_each_unlisted(const struct spd *spd, enum spd_class class,

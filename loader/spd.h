@@ -9,7 +9,7 @@
  * stands in every message; events do not show the security context.
  *
  * What does not fit into the maps stays in the table, FULL_SPD is set in space_state.full, and it
- * is tried again whenever something was removed.
+ * is tried again whenever something was removed, and by spd_retry().
  */
 #ifndef SAGATE_SPD_H
 #define SAGATE_SPD_H
@@ -73,6 +73,12 @@ size_t spd_sweep(struct spd *spd, enum spd_class class);
 /* Between the two: calls `each` for what spd_sweep() would take now. */
 void spd_each_unlisted(const struct spd *spd, enum spd_class class,
 		       void (*each)(void *ctx, const struct policy_info *), void *ctx);
+
+/*
+ * Another space may have given room back: what the map refused is tried again, at most `max`
+ * entries. Returns how many are in the map now that were not.
+ */
+size_t spd_retry(struct spd *spd, size_t max);
 
 /* The policy as it stands, or NULL; valid until the table changes. */
 const struct policy_info *spd_find(const struct spd *spd, enum spd_class class, __u32 index);

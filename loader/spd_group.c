@@ -245,12 +245,14 @@ void spd_group_remove(struct spd *spd, struct spd_entry *e)
 	spd_masks_write(m, &spd->store);
 }
 
-/* Tries to store what a mask's groups lack. False when the map refused. */
-static bool mask_fill(struct spd *spd, struct spd_mask_use *u)
+/* Tries to store what a mask's groups lack. False when the map refused, or *max are stored. */
+static bool mask_fill(struct spd *spd, struct spd_mask_use *u, size_t *max)
 {
 	for (__u32 i = 0; i < u->count && u->unstored; i++) {
 		if (u->heap[i]->stored)
 			continue;
+		if (!(*max)--)
+			return false;
 		group_store(spd, u->heap[i], NULL);
 		if (!u->heap[i]->stored)
 			return false;
@@ -259,7 +261,7 @@ static bool mask_fill(struct spd *spd, struct spd_mask_use *u)
 }
 
 /* Entries first, then the list, as in spd_group_insert(). */
-void spd_group_refill(struct spd *spd)
+void spd_group_refill(struct spd *spd, size_t max)
 {
 	bool go = spd->store.missing != 0;
 
@@ -272,7 +274,7 @@ void spd_group_refill(struct spd *spd)
 				m->listed++;
 			}
 			if (u->listed && u->unstored)
-				go = mask_fill(spd, u);
+				go = mask_fill(spd, u, &max);
 		}
 		spd_masks_write(m, &spd->store);
 	}

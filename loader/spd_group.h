@@ -56,7 +56,7 @@ void spd_group_insert(struct spd *spd, struct spd_entry *e, struct spd_entry *ol
 /* Takes `e` out of its group; the next policy, if there is one, takes its place. */
 void spd_group_remove(struct spd *spd, struct spd_entry *e);
 
-/* Room was made: what the map refused before is tried again. */
-void spd_group_refill(struct spd *spd);
+/* Room was made: what the map refused before is tried again, `max` entries of it. */
+void spd_group_refill(struct spd *spd, size_t max);
 
 #endif

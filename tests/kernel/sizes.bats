@@ -9,25 +9,31 @@ bats_require_minimum_version 1.5.0
 # shellcheck source=/dev/null # checked by itself
 . "$BATS_TEST_DIRNAME/host.sh"
 
-setup_file() { sgk_up; }
-teardown_file() { sgk_down; }
+setup_file() {
+	export SGK_OTHER=sgkc$$
+	sgk_up
+}
+teardown_file() {
+	[ ! -e "/run/netns/$SGK_OTHER" ] || ip netns del "$SGK_OTHER"
+	sgk_down
+}
 teardown() {
 	[ -n "$BATS_TEST_COMPLETED" ] || tail -n 15 "$SGK_DIR/log"
 }
 
-# restart LINES: the daemon with these lines in [daemon].
+# restart LINES [SECTIONS]: the daemon with these lines in [daemon].
 restart() {
 	sgk_stop "$SGK_DIR/daemon.pid"
-	sgk_conf ""
+	sgk_conf "${2-}"
 	sed -i "s/^\[daemon\]$/[daemon]\n$1/" "$SGK_CONF"
 	sgk_daemon_start
 }
 
-# fresh LINES: the same with nothing left of the daemon before.
+# fresh LINES [SECTIONS]: the same with nothing left of the daemon before.
 fresh() {
 	sgk_stop "$SGK_DIR/daemon.pid"
 	rm -rf "$SGK_PIN"
-	restart "$1"
+	restart "$@"
 	sagate attach "/$SGK_GATE" --name gated
 }
 
@@ -118,4 +124,70 @@ polled() { [ "$(wc -l <"$SGK_DIR/poll")" -ge "$1" ]; }
 	grep -q 'policies-max=2 is less than what is in .*its size stays 7' "$SGK_DIR/log"
 	expect EACCES udp 192.0.2.9 9
 	expect ok udp 192.0.2.2 80
+}
+
+# space_c: its section; its network namespace has one device.
+space_c() { printf '[space "c"]\nnetns=%s' "$SGK_OTHER"; }
+in_c() { ip -n "$SGK_OTHER" "$@"; }
+blocks_in_c() { # N: so many policies
+	local i
+	for ((i = 1; i <= $1; i++)); do in_c xfrm policy add dir out dst 203.0.113.$i/32 action block; done
+	sgk_wait 5 entries_are spd "$2"
+}
+entries_are() { [ "$(entries "$1")" = "$2" ]; }
+# recovers "VERDICT REASON" ARGS...: within two seconds and what explain takes.
+recovers() { sgk_wait 3 explains "$@" && sagate status --json | jq -e .healthy; }
+
+@test "policies of another space fill the map: when it gives room back, who was full has it, and after a restart" {
+	on_a ip xfrm policy flush
+	ip netns add "$SGK_OTHER"
+	fresh 'policies-max=4' "$(space_c)"
+	blocks_in_c 4 4
+	spd add dst 198.51.100.1/32 action block
+	in_force "wait table-full" udp 192.0.2.2:80
+	expect EAGAIN udp 192.0.2.2 80
+	in_c xfrm policy flush
+	recovers "clear no-policy" udp 192.0.2.2:80
+	expect EACCES udp 198.51.100.1 9
+	expect ok udp 192.0.2.2 80
+	# the next daemon finds the map so: its first image has no room
+	on_a ip xfrm policy flush
+	sgk_wait 5 entries_are spd 0
+	blocks_in_c 5 4
+	spd add dst 198.51.100.1/32 action block
+	spd add dst 198.51.100.2/32 action block
+	in_force "wait table-full" udp 192.0.2.2:80
+	restart 'policies-max=4' "$(space_c)"
+	in_force "wait table-full" udp 192.0.2.2:80
+	in_c xfrm policy delete dir out dst 203.0.113.1/32
+	in_force "wait table-full" udp 192.0.2.2:80
+	in_c xfrm policy flush
+	recovers "clear no-policy" udp 192.0.2.2:80
+	expect EACCES udp 198.51.100.1 9
+	expect EACCES udp 198.51.100.2 9
+	[ "$(entries spd)" = 2 ]
+}
+
+@test "routing of another space fills the map: when it gives room back, the sources of who was full are known again" {
+	local i base
+	on_a ip xfrm policy flush
+	[ -e "/run/netns/$SGK_OTHER" ] || ip netns add "$SGK_OTHER"
+	in_c -batch - <<-END
+	link add w type veth peer name x
+	link set w up
+	link set x up
+	addr add 203.0.113.1/30 dev w
+	END
+	fresh 'routes-max=1000' "$(space_c)"
+	base=$(entries routes)
+	fresh "routes-max=$((base + 8))" "$(space_c)"
+	for i in 1 3 5 7 9 11; do in_c route add 10.0.$i.0/24 dev w; done
+	sgk_wait 5 entries_are routes $((base + 6))
+	spd add src 192.0.2.1/32 dst 192.0.2.7/32 action block
+	in_force "deny policy-block" udp 192.0.2.7:80
+	for i in 1 3 5; do on_a ip route add 10.0.$i.0/24 via 192.0.2.2 src 192.0.2.101; done
+	in_force "wait source-unknown" udp 192.0.2.7:80
+	for i in 1 3 5 7 9 11; do in_c route delete 10.0.$i.0/24; done
+	recovers "deny policy-block" udp 192.0.2.7:80
+	expect EACCES udp 192.0.2.7 80
 }

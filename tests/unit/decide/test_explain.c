@@ -4,7 +4,7 @@
  * runs over the same maps. Needs root and BPF. SEED= chooses other random tables.
  */
 /* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_batch.c loader/bpf_space.c
- * needs: loader/bpf_lsm.c loader/bpf_pins.c loader/bpf_adopt.c
+ * needs: loader/bpf_late.c loader/bpf_lsm.c loader/bpf_pins.c loader/bpf_adopt.c
  */
 /* needs: loader/shadow.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */

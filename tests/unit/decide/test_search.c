@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* decide() over many policies, against a search of all of them one by one. Needs root and BPF. */
 /* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_batch.c loader/bpf_space.c
- * needs: loader/bpf_lsm.c loader/bpf_pins.c loader/bpf_adopt.c
+ * needs: loader/bpf_late.c loader/bpf_lsm.c loader/bpf_pins.c loader/bpf_adopt.c
  */
 /* needs: loader/shadow.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */

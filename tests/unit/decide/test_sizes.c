@@ -4,7 +4,7 @@
  * the place of a pinned map without losing an entry. Needs root and BPF.
  */
 /* needs: loader/bpf.c loader/bpf_kick.c loader/bpf_resize.c loader/bpf_batch.c loader/bpf_space.c
- * needs: loader/bpf_lsm.c loader/bpf_pins.c loader/bpf_adopt.c
+ * needs: loader/bpf_late.c loader/bpf_lsm.c loader/bpf_pins.c loader/bpf_adopt.c
  */
 /* needs: loader/shadow.c */
 /* needs: loader/mirror_store.c loader/xfrm_msg.c */
@@ -191,6 +191,137 @@ static void two_spaces_that_do_not_fit_together_refuse_in_the_second(void **unus
 	assert_int_equal(bpf_space_commit(bpf, other.slot, OTHER), -E2BIG);
 	assert_int_equal(reason(&other, 9), REASON_TABLE_FULL);
 	assert_int_equal(reason(&w, 9), REASON_NO_POLICY);
+	assert_int_equal(bpf_space_retry(bpf, other.slot, 8), 0);
+	assert_int_equal(reason(&other, 9), REASON_TABLE_FULL);
+	world_close(&w);
+	world_close(&other);
+}
+
+/* Two spaces, committed while there was room for both of them. */
+static void two_worlds(struct world *w, struct world *other)
+{
+	open_with(4, 2);
+	world_open(w, COOKIE);
+	world_open(other, OTHER);
+	assert_int_equal(bpf_space_commit(bpf, w->slot, COOKIE), 0);
+	assert_int_equal(bpf_space_commit(bpf, other->slot, OTHER), 0);
+}
+
+static void room_that_another_space_gives_back_is_taken(void **unused)
+{
+	struct world w = {}, other = {};
+
+	(void)unused;
+	two_worlds(&w, &other);
+	for (int i = 1; i <= 4; i++)
+		put(&w, i);
+	for (int i = 1; i <= 3; i++)
+		put(&other, i);
+	assert_int_equal(missing(&other), 3);
+	assert_int_equal(spd_retry(other.spd, 8), 0);
+	assert_int_equal(reason(&other, 9), REASON_TABLE_FULL);
+	assert_int_equal(spd_flush(w.spd, CLASS_MAIN), 4);
+	assert_int_equal(spd_retry(other.spd, 2), 2);
+	assert_int_equal(reason(&other, 9), REASON_TABLE_FULL);
+	assert_int_equal(spd_retry(other.spd, 2), 1);
+	assert_int_equal(full(&other), 0);
+	for (int i = 1; i <= 3; i++)
+		assert_int_equal(reason(&other, i), REASON_POLICY_BLOCK);
+	assert_int_equal(reason(&other, 9), REASON_NO_POLICY);
+	world_close(&w);
+	world_close(&other);
+}
+
+static void room_for_sas_that_another_space_gives_back_is_taken(void **unused)
+{
+	struct world w = {}, other = {};
+	struct sa_info s;
+
+	(void)unused;
+	two_worlds(&w, &other);
+	for (int i = 0; i < 4; i++) {
+		s = sa(1 + i % 2);
+		assert_int_equal(sad_put(i < 2 ? w.sad : other.sad, &s), 1);
+	}
+	assert_int_equal(full(&other), FULL_SAD);
+	assert_int_equal(sad_retry(other.sad, 8), 0);
+	assert_int_equal(sad_flush(w.sad, 0), 2);
+	assert_int_equal(sad_retry(other.sad, 1), 1);
+	assert_int_equal(full(&other), FULL_SAD);
+	assert_int_equal(sad_retry(other.sad, 8), 1);
+	assert_int_equal(full(&other), 0);
+	world_close(&w);
+	world_close(&other);
+}
+
+/* What waits changes and goes like what is in the map. */
+static void a_first_image_that_had_no_room_gets_it_later(void **unused)
+{
+	struct policy_info allow = {.index = 8 * 2 + 1, .priority = 10};
+	struct world w = {}, other = {};
+
+	(void)unused;
+	open_with(4, 2);
+	world_open(&w, COOKIE);
+	for (int i = 1; i <= 4; i++)
+		put(&w, i);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	world_open(&other, OTHER);
+	for (int i = 1; i <= 4; i++)
+		put(&other, i);
+	assert_int_equal(bpf_space_commit(bpf, other.slot, OTHER), -E2BIG);
+	assert_int_equal(bpf_space_late(bpf, other.slot, MAP_SPD), 4);
+	del(&other, 1);
+	assert_int_equal(bpf_space_late(bpf, other.slot, MAP_SPD), 3);
+	del(&w, 1);
+	allow.sel.family = AF_INET;
+	allow.sel.daddr[0] = htonl(0xc6336402);
+	allow.sel.dst_len = 32;
+	assert_int_equal(spd_put(other.spd, CLASS_MAIN, &allow), 1);
+	assert_int_equal(bpf_space_late(bpf, other.slot, MAP_SPD), 2);
+	assert_int_equal(bpf_space_retry(bpf, other.slot, 8), 0);
+	assert_int_equal(reason(&other, 2), REASON_TABLE_FULL);
+	assert_int_equal(spd_flush(w.spd, CLASS_MAIN), 3);
+	assert_int_equal(bpf_space_retry(bpf, other.slot, 1), 1);
+	assert_int_equal(reason(&other, 2), REASON_TABLE_FULL);
+	assert_int_equal(bpf_space_retry(bpf, other.slot, 8), 1);
+	assert_int_equal(bpf_space_unfit(bpf, other.slot), 0);
+	assert_int_equal(full(&other), 0);
+	assert_int_equal(reason(&other, 1), REASON_NO_POLICY);
+	assert_int_equal(reason(&other, 2), REASON_POLICY_ALLOW);
+	assert_int_equal(reason(&other, 3), REASON_POLICY_BLOCK);
+	assert_int_equal(reason(&other, 4), REASON_POLICY_BLOCK);
+	world_close(&w);
+	world_close(&other);
+}
+
+/* The next daemon finds the map full of another space's entries of the former one. */
+static void what_a_restart_found_no_room_for_gets_it_later(void **unused)
+{
+	struct world w = {}, other = {};
+
+	(void)unused;
+	two_worlds(&w, &other);
+	put(&other, 5);
+	for (int i = 1; i <= 3; i++)
+		put(&w, i);
+	world_close(&w);
+	world_close(&other);
+	bpf_close(bpf);
+
+	open_with(4, 2);
+	world_open(&other, OTHER);
+	put(&other, 5);
+	put(&other, 6);
+	assert_int_equal(bpf_space_commit(bpf, other.slot, OTHER), -E2BIG);
+	assert_int_equal(reason(&other, 5), REASON_TABLE_FULL);
+	world_open(&w, COOKIE);
+	assert_int_equal(bpf_space_commit(bpf, w.slot, COOKIE), 0);
+	assert_int_equal(bpf_space_retry(bpf, other.slot, 8), 1);
+	assert_int_equal(full(&other), 0);
+	assert_int_equal(reason(&other, 5), REASON_POLICY_BLOCK);
+	assert_int_equal(reason(&other, 6), REASON_POLICY_BLOCK);
+	assert_int_equal(reason(&other, 9), REASON_NO_POLICY);
 	world_close(&w);
 	world_close(&other);
 }
@@ -412,6 +543,10 @@ int main(void)
 		T(a_full_map_refuses_and_recovers),
 		T(a_first_snapshot_that_does_not_fit_refuses_and_recovers),
 		T(two_spaces_that_do_not_fit_together_refuse_in_the_second),
+		T(room_that_another_space_gives_back_is_taken),
+		T(room_for_sas_that_another_space_gives_back_is_taken),
+		T(a_first_image_that_had_no_room_gets_it_later),
+		T(what_a_restart_found_no_room_for_gets_it_later),
 		T(sas_that_do_not_fit_refuse_and_recover),
 		T(what_a_dead_daemon_began_is_gone),
 		T(a_first_image_of_many_is_whole_and_in_order),
