@@ -117,7 +117,7 @@ static void on_synced(void *ctx, struct space *s, bool synced)
 static void note_full(struct daemon *d, struct space *s)
 {
 	__u8 full = space_full(s), changed = full ^ s->full_told;
-	char text[320];
+	char text[SPACE_FULL_TEXT];
 
 	s->full_told = full;
 	daemon_room_note(d, s);
@@ -126,7 +126,7 @@ static void note_full(struct daemon *d, struct space *s)
 			continue;
 		if (full & f->bit)
 			log_error("space %s: %s", s->name,
-				  space_full_text(s, f, text, sizeof(text)));
+				  space_full_text(s, d->spaces, f, text, sizeof(text)));
 		else
 			log_notice("space %s: all of its %s fit into the map again", s->name,
 				   f->what);

@@ -25,10 +25,10 @@ void daemon_check_add(json_t *list, const char *check, const char *status, const
 }
 
 /* What does not fit, and which key makes room. */
-static void check_sizes(json_t *list, const struct space *s)
+static void check_sizes(json_t *list, const struct space *s, const struct space *all)
 {
 	const __u8 full = space_full(s);
-	char text[320], hint[128];
+	char text[SPACE_FULL_TEXT], hint[128];
 
 	for (const struct space_full *f = space_fulls; f->bit; f++) {
 		if (!(full & f->bit))
@@ -36,7 +36,7 @@ static void check_sizes(json_t *list, const struct space *s)
 		snprintf(hint, sizeof(hint), "raise %s= in [daemon] and restart, %s", f->key,
 			 f->or_else);
 		daemon_check_add(list, "maps", "fail", hint, "space %s: %s", s->name,
-				 space_full_text(s, f, text, sizeof(text)));
+				 space_full_text(s, all, f, text, sizeof(text)));
 	}
 }
 
@@ -101,7 +101,7 @@ static void check_default(json_t *list, const struct space *s)
 				 (unsigned long long)s->default_restored);
 }
 
-static void check_space(json_t *list, struct space *s, bool acquire)
+static void check_space(json_t *list, struct space *s, const struct space *all, bool acquire)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
 	struct spd_counts spd;
@@ -118,7 +118,7 @@ static void check_space(json_t *list, struct space *s, bool acquire)
 				 "changes that the kernel tells nobody, or a lost event",
 				 "space %s: %llu entries differed from a dump and were repaired",
 				 s->name, (unsigned long long)stats->differences);
-	check_sizes(list, s);
+	check_sizes(list, s, all);
 	check_templates(list, s);
 	check_queue(list, s);
 	check_default(list, s);
@@ -240,7 +240,7 @@ json_t *daemon_checks(struct daemon *d)
 	struct space *s;
 
 	LL_FOREACH(d->spaces, s)
-		check_space(list, s, d->config->trigger == TRIGGER_ACQUIRE);
+		check_space(list, s, d->spaces, d->config->trigger == TRIGGER_ACQUIRE);
 	check_programs(list, d->bpf);
 	check_lsm(list, d->bpf);
 	check_hold(list, d);

@@ -195,15 +195,15 @@ static void selectors_problem(json_t *list, const struct space *s)
 			s->name, first->left_out, first->conn, first->name, count - 1);
 }
 
-static void full_problem(json_t *list, const struct space *s)
+static void full_problem(json_t *list, const struct space *s, const struct space *all)
 {
 	const __u8 full = space_full(s);
-	char text[320];
+	char text[SPACE_FULL_TEXT];
 
 	for (const struct space_full *f = space_fulls; f->bit; f++)
 		if (full & f->bit)
 			problem(list, "space %s: %s", s->name,
-				space_full_text(s, f, text, sizeof(text)));
+				space_full_text(s, all, f, text, sizeof(text)));
 }
 
 /* What an operator has to know, each with the object and what follows. */
@@ -226,7 +226,7 @@ static json_t *problems_json(struct daemon *d)
 				s->name, s->vici, s->ike_problem);
 		if (d->config->require_children)
 			selectors_problem(list, s);
-		full_problem(list, s);
+		full_problem(list, s, d->spaces);
 	}
 	LL_FOREACH(gates_first(d->gates), gate) {
 		if (gate_state(gate) == GATE_FAILED)

@@ -105,11 +105,53 @@ size_t space_full_retry(struct space *s, size_t others, size_t max)
 	return n;
 }
 
-const char *space_full_text(const struct space *s, const struct space_full *f, char *buf,
-			    size_t size)
+/* The space that has most of it but for `s` and `but`; NULL: none has any. */
+static const struct space *most_of(const struct space *all, const struct space *s,
+				   const struct space *but, __u8 bit)
 {
-	snprintf(buf, size, "not all of its %s fit into the map (%s=%u): %s", f->what, f->key,
-		 size_of(s, f->bit), what_follows(s, f->bit));
+	const struct space *most = NULL;
+
+	for (; all; all = all->next)
+		if (all != s && all != but && space_full_used(all, bit) &&
+		    (!most || space_full_used(all, bit) > space_full_used(most, bit)))
+			most = all;
+	return most;
+}
+
+/* Empty when no other space has any: it is this one's own then. */
+static void text_shares(const struct space *s, const struct space *all, __u8 bit, char *buf,
+			size_t size)
+{
+	const struct space *first = most_of(all, s, NULL, bit), *second;
+	size_t n, others = 0, used = 0;
+
+	buf[0] = '\0';
+	if (!first)
+		return;
+	second = most_of(all, s, first, bit);
+	n = (size_t)snprintf(buf, size, ", of which space %s has %zu", first->name,
+			     space_full_used(first, bit));
+	if (second)
+		n += (size_t)snprintf(buf + n, size - n, ", space %s %zu", second->name,
+				      space_full_used(second, bit));
+	for (; all; all = all->next)
+		if (all != s && all != first && all != second && space_full_used(all, bit)) {
+			others++;
+			used += space_full_used(all, bit);
+		}
+	if (others)
+		n += (size_t)snprintf(buf + n, size - n, ", %zu others %zu", others, used);
+	snprintf(buf + n, size - n, ", this one %zu", space_full_used(s, bit));
+}
+
+const char *space_full_text(const struct space *s, const struct space *all,
+			    const struct space_full *f, char *buf, size_t size)
+{
+	char shares[320]; /* two names, and numbers */
+
+	text_shares(s, all, f->bit, shares, sizeof(shares));
+	snprintf(buf, size, "not all of its %s fit into the map (%s=%u%s): %s", f->what, f->key,
+		 size_of(s, f->bit), shares, what_follows(s, f->bit));
 	return buf;
 }
 

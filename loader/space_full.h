@@ -39,9 +39,13 @@ void space_full_routes_note(struct space *s, size_t others);
 /* How many entries of that kind the space has in the map. */
 size_t space_full_used(const struct space *s, __u8 bit);
 
-/* "not all of its policies fit into the map (policies-max=4): …": one that is full. */
-const char *space_full_text(const struct space *s, const struct space_full *f, char *buf,
-			    size_t size);
+#define SPACE_FULL_TEXT 512
+/*
+ * "not all of its policies fit into the map (policies-max=4): …": one that is full. Who of the
+ * list `all` else has some of it is told: "(policies-max=4, of which space c has 3, this one 1)".
+ */
+const char *space_full_text(const struct space *s, const struct space *all,
+			    const struct space_full *f, char *buf, size_t size);
 /* {"policies-max": false, …}: a new reference. */
 json_t *space_full_json(const struct space *s);
 

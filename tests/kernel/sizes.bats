@@ -146,6 +146,7 @@ recovers() { sgk_wait 3 explains "$@" && sagate status --json | jq -e .healthy; 
 	spd add dst 198.51.100.1/32 action block
 	in_force "wait table-full" udp 192.0.2.2:80
 	expect EAGAIN udp 192.0.2.2 80
+	sgk_wait 5 tells policies-max "4, of which space c has 4, this one 0" "policies" "its flows are refused (table-full)"
 	in_c xfrm policy flush
 	recovers "clear no-policy" udp 192.0.2.2:80
 	expect EACCES udp 198.51.100.1 9
@@ -187,6 +188,7 @@ recovers() { sgk_wait 3 explains "$@" && sagate status --json | jq -e .healthy; 
 	in_force "deny policy-block" udp 192.0.2.7:80
 	for i in 1 3 5; do on_a ip route add 10.0.$i.0/24 via 192.0.2.2 src 192.0.2.101; done
 	in_force "wait source-unknown" udp 192.0.2.7:80
+	sagate status | grep -E "space host: .* prefixes fit into the map \(routes-max=$((base + 8)), of which space c has [0-9]+, this one [0-9]+\): "
 	for i in 1 3 5 7 9 11; do in_c route delete 10.0.$i.0/24; done
 	recovers "deny policy-block" udp 192.0.2.7:80
 	expect EACCES udp 192.0.2.7 80
