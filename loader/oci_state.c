@@ -117,6 +117,17 @@ static int take_annotation(const char *key, const char *value, struct oci_state 
 	return 0;
 }
 
+/* Whoever makes a container chooses the key: of one that is not as ours are little is told. */
+static const char *shown_key(const char *key)
+{
+	const char *ours = key + strlen(OCI_ANNOTATION);
+	size_t len = strlen(ours);
+
+	return len && len <= 64 && strspn(ours, "abcdefghijklmnopqrstuvwxyz-") == len
+		       ? key
+		       : OCI_ANNOTATION "…";
+}
+
 static int take_annotations(const json_t *annotations, struct oci_state *s, struct error *e)
 {
 	const char *key;
@@ -127,7 +138,8 @@ static int take_annotations(const json_t *annotations, struct oci_state *s, stru
 		if (strncmp(key, OCI_ANNOTATION, strlen(OCI_ANNOTATION)))
 			continue;
 		if (!json_is_string(value))
-			return invalid(e, "annotation " OCI_ANNOTATION "…: text is expected");
+			return error_set(e, -EINVAL, "bad-state", "annotation %s: text is expected",
+					 shown_key(key));
 		err = take_annotation(key + strlen(OCI_ANNOTATION), json_string_value(value), s, e);
 		if (err)
 			return err;
@@ -154,9 +166,8 @@ static bool has_ours(const json_t *annotations)
 	return false;
 }
 
-int oci_state_parse(const char *text, size_t len, struct oci_state *out, struct error *e)
+static int parse(const json_t *state, struct oci_state *out, struct error *e)
 {
-	_cleanup_json_ json_t *state = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *annotations = json_object_get(state, "annotations");
 	struct oci_state s = {};
 	int err;
@@ -180,6 +191,17 @@ int oci_state_parse(const char *text, size_t len, struct oci_state *out, struct 
 	}
 	*out = s;
 	return 0;
+}
+
+int oci_state_parse(const char *text, size_t len, struct oci_state *out, struct error *e)
+{
+	_cleanup_json_ json_t *state = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *id = json_get_text(state, "id");
+	int err = parse(state, out, e);
+
+	if (err && id && id_ok(id))
+		strcpy(out->id, id);
+	return err;
 }
 
 void oci_state_free(struct oci_state *s)

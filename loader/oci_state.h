@@ -35,7 +35,8 @@ int oci_state_read(int fd, unsigned int seconds, char **text, size_t *len, struc
 
 /*
  * Takes it apart. Without an annotation of ours only `wanted` is set, to false: what else is in it
- * is not looked at. -EINVAL with *e, nothing to be freed then.
+ * is not looked at. -EINVAL with *e: of *out the id is set, for a message, if the state has a valid
+ * one, nothing else, and nothing is to be freed.
  */
 int oci_state_parse(const char *text, size_t len, struct oci_state *out, struct error *e);
 void oci_state_free(struct oci_state *s);

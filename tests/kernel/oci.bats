@@ -116,8 +116,9 @@ refused() {
 	local text
 	process one
 	refused "id: expected" ../one "$(pid one)" created "$ours"
-	refused "status: expected" one "$(pid one)" running "$ours"
-	refused "no such setting" one "$(pid one)" created '{"org.sagate.vici":"unix:///x"}'
+	refused "one: the state on standard input: status: expected" one "$(pid one)" running "$ours"
+	refused "one: annotation org.sagate.mode: text is expected" one "$(pid one)" created '{"org.sagate.mode":7}'
+	refused "one: annotation org.sagate.vici: vici: no such setting" one "$(pid one)" created '{"org.sagate.vici":"unix:///x"}'
 	refused "reject, hold or audit" one "$(pid one)" created '{"org.sagate.mode":"REJECT"}'
 	refused "org.sagate.gate: expected" one "$(pid one)" created '{"org.sagate.gate":"../one"}'
 	for text in '' '{' '[1]' 'null' '{"id":1}{}'; do

@@ -116,7 +116,10 @@ static void nonsense_is_refused_and_said(void **state)
 		{STATE("\"a\"", "1", "\"running\"", OURS), "status: expected"},
 		{STATE("\"a\"", "1", "7", OURS), "status: expected"},
 		{STATE("\"a\"", "1", "\"created\"", "\"org.sagate.mode\":\"x\""), "reject, hold"},
-		{STATE("\"a\"", "1", "\"created\"", "\"org.sagate.mode\":7"), "text is expected"},
+		{STATE("\"a\"", "1", "\"created\"", "\"org.sagate.mode\":7"),
+		 "annotation org.sagate.mode: text is expected"},
+		{STATE("\"a\"", "1", "\"created\"", "\"org.sagate.a\\u000ab\":7"),
+		 "annotation org.sagate.…: text is expected"},
 		{STATE("\"a\"", "1", "\"created\"", "\"org.sagate.\":\"\""), "no such setting"},
 		{STATE("\"a\"", "1", "\"created\"", "\"org.sagate.vici\":\"unix:///x\""),
 		 "no such setting"},
@@ -128,11 +131,18 @@ static void nonsense_is_refused_and_said(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		/* a valid id stands in the message */
+		const bool named =
+			strstr(rows[i].text, "\"pid\"") && strncmp(rows[i].says, "id:", 3);
+
+		s.id[0] = '\0';
 		if (!oci_state_parse(rows[i].text, strlen(rows[i].text), &s, &e))
 			fail_msg("taken: %s", rows[i].text);
 		if (!strstr(e.message, rows[i].says))
 			fail_msg("%s: %s", rows[i].text, e.message);
 		assert_int_equal(s.pid, 77);
+		assert_int_equal(s.id[0] != '\0', named);
+		assert_non_null(strstr(rows[i].text, s.id));
 	}
 }
 
