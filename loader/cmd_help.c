@@ -25,6 +25,21 @@ void cli_print_usage(const struct command *c)
 		printf("  %-22s %s\n", "--json", "as JSON, errors too");
 }
 
+/* "a, b and c" */
+static void print_without_json(void)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; cli_commands[i]; i++)
+		left += !cli_commands[i]->json;
+	for (size_t i = 0; cli_commands[i]; i++) {
+		if (cli_commands[i]->json)
+			continue;
+		left--;
+		printf("%s%s", cli_commands[i]->name, left > 1 ? ", " : left ? " and " : "");
+	}
+}
+
 void cli_print_help(void)
 {
 	printf("usage: sagate [-s PATH] COMMAND …\n\n"
@@ -32,7 +47,9 @@ void cli_print_help(void)
 	for (size_t i = 0; cli_commands[i]; i++)
 		printf("  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
 	printf("\n  -s PATH    the daemon's control socket (default /run/sagate/control.sock)\n"
-	       "  --json     as JSON, errors too (all but daemon, run and help)\n\n"
+	       "  --json     as JSON, errors too (all but ");
+	print_without_json();
+	printf(")\n\n"
 	       "`sagate help COMMAND` tells more; so do sagate(8) and sagate.conf(5).\n");
 }
 

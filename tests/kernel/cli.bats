@@ -28,6 +28,15 @@ one_document() {
 }
 error() { echo ".error.code == \"$1\" and (.error.message | length) > 10 and (keys == [\"error\"])"; }
 
+@test "help says which commands do not take --json" {
+	local c without=""
+	for c in $("$SAGATE" help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'); do
+		"$SAGATE" help "$c" | grep -q -e '--json' || without+="$c "
+	done
+	[[ $without == *oci-hook* && $without == *daemon* ]]
+	[ "$("$SAGATE" help | sed -n 's/^  --json .*(all but \(.*\))$/\1 /p' | sed 's/, / /g; s/ and / /')" = "$without" ]
+}
+
 @test "--json: one document from each command" {
 	one_document 0 '.ready and .pid > 0 and .abi >= 1 and (.spaces | length) == 1' status
 	one_document 0 'length == 1 and .[0].name == "gated" and .[0].state == "attached"' show gates
