@@ -2,6 +2,7 @@
 /* What the daemon knows of its spaces and gates, as a list of checks. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "cgroup_dynmods.h"
@@ -193,9 +194,19 @@ static void check_yama(json_t *list)
 		fclose(f);
 }
 
+static const char *hold_hint(const struct error *problem)
+{
+	if (!strcmp(problem->code, "cgroup-limit"))
+		return "raise cgroup.max.descendants and cgroup.max.depth of that cgroup and of "
+		       "those above it";
+	return "a gate of its own for the program, on a cgroup without child cgroups; or a higher "
+	       "hold-max=";
+}
+
 /* Only where some gate holds. */
 static void check_hold(json_t *list, struct daemon *d)
 {
+	const struct error *problem = holds_problem(d->holds);
 	struct gate *gate;
 
 	LL_FOREACH(gates_first(d->gates), gate)
@@ -214,12 +225,9 @@ static void check_hold(json_t *list, struct daemon *d)
 		daemon_check_add(list, "hold", "warn", "mount cgroup2 with favordynmods",
 				 "mode hold: a call uses the CPU for some milliseconds until it "
 				 "sleeps");
-	if (holds_problem(d->holds)[0])
-		daemon_check_add(
-			list, "hold", "warn",
-			"a gate of its own for the program, on a cgroup without child cgroups; or "
-			"a higher hold-max=",
-			"a call was rejected and not held: %s", holds_problem(d->holds));
+	if (problem->message[0])
+		daemon_check_add(list, "hold", "warn", hold_hint(problem),
+				 "a call was rejected and not held: %s", problem->message);
 }
 
 static void check_losses(json_t *list, struct daemon *d)

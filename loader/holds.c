@@ -281,10 +281,10 @@ static void refuse(struct holds *h, struct one *o, enum unheld as, const struct 
 		entry.stop = as;
 		bpf_hold_put(h->bpf, o->tid, &entry);
 	}
-	if (strcmp(h->problem, why->message))
+	if (strcmp(h->problem.message, why->message))
 		log_warning("a call of %s (thread %u) cannot be held and is rejected: %s", o->comm,
 			    o->tid, why->message);
-	snprintf(h->problem, sizeof(h->problem), "%s", why->message);
+	h->problem = *why;
 	h->stats.refused++;
 	tell(h, o, unheld_name(as));
 	holds_forget(h, o);
@@ -397,9 +397,9 @@ const struct hold_stats *holds_stats(const struct holds *h)
 	return &h->stats;
 }
 
-const char *holds_problem(const struct holds *h)
+const struct error *holds_problem(const struct holds *h)
 {
-	return h->problem;
+	return &h->problem;
 }
 
 json_t *holds_to_json(const struct holds *h)

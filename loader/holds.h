@@ -69,8 +69,8 @@ void holds_decide_anew(struct holds *h);
 
 const struct hold_stats *holds_stats(const struct holds *h);
 json_t *holds_to_json(const struct holds *h);
-/* The last cgroup that could have no waiting room, and why; empty: none. */
-const char *holds_problem(const struct holds *h);
+/* The last cgroup that could have no waiting room, and why; an empty message: none. */
+const struct error *holds_problem(const struct holds *h);
 const char *hold_end_name(enum hold_end end);
 
 #endif

@@ -49,7 +49,7 @@ struct holds {
 	bool map_used; /* there may be entries of calls that went on */
 	__u64 map_swept;
 	struct hold_stats stats;
-	char problem[512];
+	struct error problem;
 	struct hold_watchers watchers;
 };
 

@@ -115,6 +115,11 @@ static int room_make(struct rooms *r, const char *cgroup, uint64_t waits_for, st
 	}
 	unlinkat(parent, name, AT_REMOVEDIR);
 	room_free(r, room);
+	if (err == -EAGAIN) /* cgroup_check_hierarchy_limits() */
+		return error_set(e, err, "cgroup-limit",
+				 "%s: no waiting room: cgroup.max.descendants or cgroup.max.depth "
+				 "there, or above, allows no more child cgroups",
+				 cgroup);
 	return error_set(e, err, "no-room", "%s: no waiting room: %s", cgroup,
 			 err == -EOPNOTSUPP ? "its child cgroups have processes (cgroup v2 takes "
 					      "threads beside them not)"

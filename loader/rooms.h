@@ -38,7 +38,7 @@ void rooms_free(struct rooms *r); /* thaws them all first; NULL is fine */
 /*
  * Puts the thread to sleep with those of its cgroup that wait for the same. 0 and *room (borrowed),
  * or -errno with *e: -ESRCH it is gone; -EOPNOTSUPP its cgroup can have no threaded child, since it
- * has domain children with processes.
+ * has domain children with processes; -EAGAIN (code "cgroup-limit") none more.
  */
 int rooms_park(struct rooms *r, pid_t tid, uint64_t waits_for, struct room **room, struct error *e);
 

@@ -319,6 +319,20 @@ two_rejected() { [ "$(grep -c '"EAGAIN":1' "$SGK_DIR/many")" = 2 ]; }
 	rmdir "$SGK_CGROUP2/$SGK_GATE/inner"
 }
 
+@test "a cgroup that may have no more child cgroups: doctor names the files that forbid it" {
+	local file
+	for file in cgroup.max.descendants cgroup.max.depth; do
+		echo 0 >"$SGK_CGROUP2/$SGK_GATE/$file"
+		run -0 holder udp 192.0.2.3 80
+		echo max >"$SGK_CGROUP2/$SGK_GATE/$file"
+		jq -e '.results == {"EAGAIN":1}' <<<"$output"
+	done
+	run -0 sagate doctor --json
+	jq -e --arg cgroup "/$SGK_GATE" '.checks | any(.check == "hold" and .status == "warn" and
+		(.message | contains($cgroup + ": no waiting room: cgroup.max.descendants or cgroup.max.depth")) and
+		(.hint | test("cgroup.max.descendants and cgroup.max.depth")))' <<<"$output"
+}
+
 # A policy that is demanded by the kernel too would hide a leak: here only a requirement forbids it.
 @test "an address that is changed while its call waits gets nothing out to what must be protected" {
 	local seconds=${SAGATE_ADVERSARY_S:-4}
