@@ -44,25 +44,34 @@ enum spd_kind {
 	KIND_BLOCK,
 };
 
+#define SAW_SPORT  1 /* a source port was compared */
+#define SAW_UNSURE 2 /* so would be what is not known of the flow */
+
 /*
  * A search under way. Of those with the best priority: the oldest of each of the kernel's two
- * lists, and one of those whose place is not known (enum spd_place). Its size counts: spd_lookup()
- * is in the deepest chain of calls.
+ * lists, and one of those whose place, or which of which and the oldest is older, is not known
+ * (enum spd_place). Its size counts: spd_lookup() is in the deepest chain of calls.
  */
 struct spd_walk {
 	const struct flow *flow;
 	const struct spd_masks *masks;
-	struct spd_key *key;
+	union { /* one place for both, in turn: a program's stack is 512 bytes, with all it calls */
+		struct spd_masks_key masks;
+		struct spd_key spd;
+	} key;
 	__u32 best; /* priority */
 	__u32 exact_index, inexact_index;
-	__u16 sport; /* bits of it that were compared */
-	__u8 count;
-	__u8 found;
-	__u8 unsure;
+	__u32 exact_order, inexact_order;
+	__u8 saw;					   /* SAW_ bits */
 	__u8 exact, inexact, unknown;			   /* enum spd_kind */
 	__u8 exact_chosen, inexact_chosen, unknown_chosen; /* which shape */
 	__u8 no_sport;					   /* awaits_sport(): all ones */
 };
+
+static __always_inline bool spd_found_any(const struct spd_walk *w)
+{
+	return w->exact | w->inexact | w->unknown;
+}
 
 /* One whose place is not known beside others: if any blocks, that one. */
 static __always_inline void spd_take_unknown(struct spd_walk *w, __u8 kind, __u32 i)
@@ -75,37 +84,60 @@ static __always_inline void spd_take_unknown(struct spd_walk *w, __u8 kind, __u3
 	}
 }
 
+/* What is to be done with one more of a list: */
+enum spd_turn {
+	TURN_FIRST,   /* it is the oldest */
+	TURN_LATER,   /* another is older: it does not count */
+	TURN_UNKNOWN, /* which one is older is not known */
+};
+
+static __always_inline enum spd_turn spd_turn(__u8 first, __u32 index, __u32 order,
+					      const struct spd_value *v)
+{
+	if (!first)
+		return TURN_FIRST;
+	if (v->index < index)
+		return v->order <= order ? TURN_FIRST : TURN_UNKNOWN;
+	return v->order >= order ? TURN_LATER : TURN_UNKNOWN;
+}
+
 /* One that matches, found through shape `i`. */
 static __always_inline void spd_take(struct spd_walk *w, const struct spd_value *v, __u32 i)
 {
 	__u8 kind = v->block ? KIND_BLOCK : v->tmpl_count ? KIND_TMPLS : KIND_PLAIN;
+	enum spd_turn turn = TURN_UNKNOWN;
 
 	kind += loop_zero;
 
-	if (w->found && v->priority > w->best)
+	if (spd_found_any(w) && v->priority > w->best)
 		return;
-	if (!w->found || v->priority < w->best) {
-		w->found = 1 + loop_zero;
+	if (!spd_found_any(w) || v->priority < w->best) {
 		w->best = v->priority;
 		w->exact = KIND_NONE + loop_zero;
 		w->inexact = KIND_NONE + loop_zero;
 		w->unknown = KIND_NONE + loop_zero;
 	}
 	if (v->place == PLACE_EXACT) {
-		if (!w->exact || v->index < w->exact_index) {
+		turn = spd_turn(w->exact, w->exact_index, w->exact_order, v);
+		if (turn == TURN_FIRST) {
 			w->exact = kind;
 			w->exact_index = v->index;
+			w->exact_order = v->order;
 			w->exact_chosen = i;
 		}
 	} else if (v->place == PLACE_INEXACT) {
-		if (!w->inexact || v->index < w->inexact_index) {
+		turn = spd_turn(w->inexact, w->inexact_index, w->inexact_order, v);
+		if (turn == TURN_FIRST) {
 			w->inexact = kind;
 			w->inexact_index = v->index;
+			w->inexact_order = v->order;
 			w->inexact_chosen = i;
 		}
-	} else {
-		spd_take_unknown(w, kind, i);
+	} else if (v->place == PLACE_TIED && !v->block) {
+		kind = KIND_TIE + loop_zero;
 	}
+	if (turn == TURN_UNKNOWN)
+		spd_take_unknown(w, kind, i);
 }
 
 /* The shape of the one that counts: any of those left may be the kernel's. SPD_MASKS_MAX: a tie. */
@@ -153,24 +185,24 @@ static int spd_step(__u32 i, struct spd_walk *w)
 	const struct spd_mask *m;
 	const struct spd_value *v;
 
-	if (i >= SPD_MASKS_MAX || i >= w->count)
+	if (i >= SPD_MASKS_MAX || i >= w->masks->count)
 		return 1;
 	m = &w->masks->mask[i];
-	if (w->found && m->best > w->best)
+	if (spd_found_any(w) && m->best > w->best)
 		return 1;
 	if (m->dev & (to_group(w->flow) ? MASK_HOST : MASK_GROUP))
 		return 0;
 	if (m->dev & MASK_DEV && !keeps_device(w->flow))
 		return 0;
 	if ((m->src_len && !w->flow->has_saddr) || (m->dev & MASK_DEV && !knows_device(w->flow))) {
-		w->unsure = 1 + loop_zero;
+		w->saw |= SAW_UNSURE + loop_zero;
 		return 0;
 	}
-	w->sport |= m->sport;
-	spd_key_set(w->key, w->flow, m);
+	w->saw |= (m->sport ? SAW_SPORT : 0) + loop_zero;
+	spd_key_set(&w->key.spd, w->flow, m);
 	/* the port that the socket will have is not 0: no entry has this */
-	w->key->pad[0] = (m->sport | m->sport >> 8) & w->no_sport;
-	v = bpf_map_lookup_elem(&spd, w->key);
+	w->key.spd.pad[0] = (m->sport | m->sport >> 8) & w->no_sport;
+	v = bpf_map_lookup_elem(&spd, &w->key.spd);
 	if (v)
 		spd_take(w, v, i);
 	return 0;
@@ -183,11 +215,6 @@ static int spd_step(__u32 i, struct spd_walk *w)
 __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __u32 space,
 			  __u8 class, struct spd_value *out)
 {
-	/* a program's stack is 512 bytes, with all it calls: one place for both keys, in turn */
-	union {
-		struct spd_masks_key masks;
-		struct spd_key spd;
-	} key = {};
 	const struct spd_value *found;
 	struct spd_walk w = {};
 	__u32 chosen;
@@ -197,28 +224,26 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 		return SPD_UNSURE;
 	if (!st->masks[class][f->family == AF_INET6])
 		return SPD_NONE;
-	key.masks.space = space;
-	key.masks.class = class;
-	key.masks.family = f->family;
-	w.masks = bpf_map_lookup_elem(&spd_masks, &key.masks);
+	w.key.masks.space = space;
+	w.key.masks.class = class;
+	w.key.masks.family = f->family;
+	w.masks = bpf_map_lookup_elem(&spd_masks, &w.key.masks);
 	if (!w.masks)
 		return SPD_UNSURE;
-	__builtin_memset(&key, 0, sizeof(key));
-	key.spd.space = space;
-	key.spd.if_id = f->has_oif == KNOWN_INTERFACE ? f->if_id : 0;
-	key.spd.class = class;
-	key.spd.family = f->family;
-	w.count = w.masks->count;
+	__builtin_memset(&w.key, 0, sizeof(w.key));
+	w.key.spd.space = space;
+	w.key.spd.if_id = f->has_oif == KNOWN_INTERFACE ? f->if_id : 0;
+	w.key.spd.class = class;
+	w.key.spd.family = f->family;
 	w.no_sport = awaits_sport(f) ? 0xff : 0;
 	w.flow = f;
-	w.key = &key.spd;
 	/* each read by itself: equal registers would be known to be equal */
 	w.best = loop_zero;
 	w.exact_index = loop_zero;
 	w.inexact_index = loop_zero;
-	w.sport = loop_zero;
-	w.found = loop_zero;
-	w.unsure = loop_zero;
+	w.exact_order = loop_zero;
+	w.inexact_order = loop_zero;
+	w.saw = loop_zero;
 	w.exact = loop_zero;
 	w.inexact = loop_zero;
 	w.unknown = loop_zero;
@@ -226,22 +251,23 @@ __noinline int spd_lookup(const struct flow *f, const struct space_state *st, __
 	w.inexact_chosen = loop_zero;
 	w.unknown_chosen = loop_zero;
 	bpf_loop(SPD_MASKS_MAX, spd_step, &w, 0);
-	by_sport = w.sport ? SPD_BY_SPORT : 0;
-	if (w.unsure)
+	by_sport = w.saw & SAW_SPORT ? SPD_BY_SPORT : 0;
+	if (w.saw & SAW_UNSURE)
 		return SPD_UNSURE | by_sport;
-	if (!w.found)
+	if (!spd_found_any(&w))
 		return SPD_NONE | by_sport;
 	chosen = spd_chosen(&w);
 	if (chosen >= SPD_MASKS_MAX)
 		return SPD_TIE | by_sport;
 	barrier_var(chosen); /* the bound must be seen by the verifier, not only by the compiler */
 	chosen &= SPD_MASKS_MAX - 1;
-	spd_key_set(&key.spd, f, &w.masks->mask[chosen]);
-	key.spd.pad[0] = 0;
-	found = bpf_map_lookup_elem(&spd, &key.spd);
+	spd_key_set(&w.key.spd, f, &w.masks->mask[chosen]);
+	w.key.spd.pad[0] = 0;
+	found = bpf_map_lookup_elem(&spd, &w.key.spd);
 	if (!found)
 		return SPD_UNSURE; /* it went meanwhile: the epoch has moved */
 	*out = *found;
+	out->mark = w.key.spd.mark; /* in the map: order */
 	return SPD_FOUND | by_sport;
 }
 

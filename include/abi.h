@@ -218,19 +218,26 @@ struct spd_tmpl {
 };
 
 /*
- * Of two policies with the same priority the kernel takes the older one, the one with the lower
- * index, if it keeps both in the same of its two lists. Otherwise its choice is not known.
+ * Of two policies with the same priority the kernel takes the older one, if it keeps both in the
+ * same of its two lists. Which one that is is known if index and order say the same: UPDPOLICY
+ * keeps the index and, from one kernel to the other, the place or not. Otherwise its choice is not
+ * known.
  */
 enum spd_place {
 	PLACE_UNKNOWN,
 	PLACE_EXACT,   /* both prefixes whole: hashed (xfrm_policy_insert(), policy_hash_bysel()) */
 	PLACE_INEXACT, /* in the tree of prefixes */
+	PLACE_TIED,    /* not known, and others with its masked selector differ from it */
 };
 
 struct spd_value {
-	__u32 index;	 /* the kernel's policy index; a requirement's number */
-	__u32 priority;	 /* lower is chosen first */
-	__u32 mark;	 /* mark.v & mark.m: what the SA's mark is compared with */
+	__u32 index;	/* the kernel's policy index; a requirement's number */
+	__u32 priority; /* lower is chosen first */
+	union {
+		__u32 order; /* lower was inserted before, by UPDPOLICY too; 0: place is not known
+			      */
+		__u32 mark;  /* as spd_lookup() leaves it: what the SA's mark is compared with */
+	};
 	__u8 block;	 /* 1: XFRM_POLICY_BLOCK */
 	__u8 trap_block; /* 1: and it was a trap before: an IKE daemon negotiates */
 	__u8 tmpl_count; /* may be more than TMPLS_MAX: then the policy refuses */

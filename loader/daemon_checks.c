@@ -102,11 +102,32 @@ static void check_default(json_t *list, const struct space *s)
 				 (unsigned long long)s->default_restored);
 }
 
+/* `selectors`: so many have ties among what shares them, requirements too. */
+static void check_ties(json_t *list, struct space *s, size_t selectors)
+{
+	const char *what = "give the policies different priorities";
+	__u32 pair[2];
+	size_t ties = spd_ties(mirror_spd(s->mirror), pair);
+
+	if (ties)
+		daemon_check_add(
+			list, "policies", "warn", what,
+			"space %s: %zu pairs of policies have one priority and differ, the first "
+			"of them index %u and index %u, and which one the kernel takes is not "
+			"known; their flows wait (policy-tie) or are blocked",
+			s->name, ties, pair[0], pair[1]);
+	else if (selectors)
+		daemon_check_add(
+			list, "policies", "warn", what,
+			"space %s: %zu selectors have policies of one priority that differ in what "
+			"they do; the protecting one is taken",
+			s->name, selectors);
+}
+
 static void check_space(json_t *list, struct space *s, const struct space *all, bool acquire)
 {
 	const struct mirror_stats *stats = mirror_stats(s->mirror);
 	struct spd_counts spd;
-	size_t ties;
 
 	spd_count(mirror_spd(s->mirror), &spd);
 	if (!space_synced(s))
@@ -123,20 +144,7 @@ static void check_space(json_t *list, struct space *s, const struct space *all, 
 	check_templates(list, s);
 	check_queue(list, s);
 	check_default(list, s);
-	if (spd.ties)
-		daemon_check_add(
-			list, "policies", "warn", "give the policies different priorities",
-			"space %s: %zu selectors have policies of one priority that differ in what "
-			"they do; the protecting one is taken",
-			s->name, spd.ties);
-	ties = spd_ties_across(mirror_spd(s->mirror));
-	if (ties)
-		daemon_check_add(
-			list, "policies", "warn", "give the policies different priorities",
-			"space %s: %zu pairs of policies have one priority and differ, and which "
-			"one the kernel takes is not known; their flows wait (policy-tie) or are "
-			"blocked",
-			s->name, ties);
+	check_ties(list, s, spd.ties);
 	if (acquire)
 		daemon_check_add(list, "ike", "ok", NULL,
 				 "space %s: trigger=acquire: whichever IKE daemon listens is asked",

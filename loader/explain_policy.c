@@ -61,12 +61,6 @@ struct walk {
 	const struct policy_info *next[2]; /* the best of these */
 };
 
-/* Are both in one list of the kernel's, whose order is to be seen? (spd_compare() in bpf/) */
-static bool one_list(const struct policy_info *a, const struct policy_info *b)
-{
-	return spd_place_of(a) != PLACE_UNKNOWN && spd_place_of(a) == spd_place_of(b);
-}
-
 static bool blocks(const struct policy_info *p)
 {
 	return p->action != XFRM_POLICY_ALLOW;
@@ -77,7 +71,7 @@ static bool comes_before(const struct policy_info *a, const struct policy_info *
 {
 	if (a->priority != b->priority)
 		return a->priority < b->priority;
-	if (!one_list(a, b) && blocks(a) != blocks(b))
+	if (!spd_order_known(a, b) && blocks(a) != blocks(b))
 		return blocks(a);
 	return a->index < b->index;
 }
@@ -146,7 +140,7 @@ static void tie_text(const struct policy_info *taken, const struct policy_info *
 
 	text += n;
 	size -= (size_t)n;
-	if (one_list(taken, other))
+	if (spd_order_known(taken, other) && taken->index < other->index)
 		snprintf(text, size, ": the older one, index %u, is taken", taken->index);
 	else if (blocks(taken) && !blocks(other))
 		snprintf(text, size,

@@ -91,18 +91,39 @@ static void entry_unlink(struct spd *spd, struct spd_entry *e, bool remember)
 }
 
 /* An earlier daemon's image of the same policy, when there is one to go by. */
+static bool image_left(const struct spd *spd, const struct spd_entry *e, const struct spd_key *key,
+		       struct spd_value *was)
+{
+	const struct map_sink *sink = spd->store.sink;
+
+	return sink->left && e->class != CLASS_REQUIRE &&
+	       !sink->left(sink->ctx, spd->store.space, MAP_SPD, key, was) &&
+	       was->index == e->pol.index;
+}
+
 static bool image_was_trap(const struct spd *spd, const struct spd_entry *e,
 			   const struct spd_key *key)
 {
-	const struct map_sink *sink = spd->store.sink;
 	struct spd_value was;
 
-	if (!sink->left || e->class == CLASS_REQUIRE || spd_rank_of(&e->pol) == SPD_RANK_REQUIRED)
-		return false;
-	if (sink->left(sink->ctx, spd->store.space, MAP_SPD, key, &was) ||
-	    was.index != e->pol.index)
+	if (spd_rank_of(&e->pol) == SPD_RANK_REQUIRED || !image_left(spd, e, key, &was))
 		return false;
 	return was.block ? was.trap_block : spd_image_requires(&was);
+}
+
+/*
+ * xfrm_policy_insert_list: a new priority puts it behind all that have it, whatever is changed
+ * after that; no dump shows this, but what an earlier daemon has seen of it stands in the maps.
+ */
+static bool unplaced(const struct spd *spd, const struct spd_entry *e, const struct spd_key *key,
+		     const struct spd_entry *old)
+{
+	struct spd_value was;
+
+	if (old)
+		return old->pol.unplaced || old->pol.priority != e->pol.priority;
+	return image_left(spd, e, key, &was) && was.place == PLACE_UNKNOWN &&
+	       was.priority == e->pol.priority;
 }
 
 /*
@@ -117,28 +138,76 @@ static bool was_trap(const struct spd *spd, const struct spd_entry *e, const str
 	return old->pol.was_trap || spd_rank_of(&old->pol) == SPD_RANK_REQUIRED;
 }
 
+/* When a policy was put: by a change, in a dump, or as the second entry of one that stands. */
+struct put_time {
+	__u32 order;
+	__u32 seen;
+};
+
+/* The kernel inserts anew what UPDPOLICY changes, and be it to the same. */
+static struct put_time time_of_change(struct spd *spd, enum spd_class class,
+				      const struct spd_entry *found)
+{
+	const struct spd_entry *old = found && !found->gone ? found : NULL;
+	struct put_time t = {.seen = spd->seen_before};
+
+	if (old && (class == CLASS_REQUIRE || old->pol.order == spd->newest[class]))
+		t.order = old->pol.order;
+	else
+		t.order = ++spd->newest[class];
+	return t;
+}
+
+static struct put_time time_of_dump(struct spd *spd, enum spd_class class,
+				    const struct spd_entry *found)
+{
+	struct put_time t = {.seen = ++spd->seen};
+
+	if (found && !found->gone)
+		t.order = found->pol.order;
+	else
+		t.order = ORDER_NOW - (spd->seen - spd->seen_before);
+	spd->disordered[class] |= t.order >= spd->last_listed[class];
+	spd->last_listed[class] = t.order;
+	return t;
+}
+
+static bool listed(const struct spd *spd, const struct spd_entry *e)
+{
+	return (__s32)(e->seen - spd->seen_before) > 0;
+}
+
+/* It stood so already. */
+static int put_again(struct spd *spd, struct spd_entry *old, const struct policy_info *p,
+		     struct put_time t)
+{
+	int r = old->pol.order != t.order;
+
+	entry_refresh(spd, old);
+	old->pol.sec_ctx |= p->sec_ctx;
+	old->seen = t.seen;
+	if (r)
+		spd_group_reorder(spd, old, t.order);
+	return r && !old->pol.unplaced;
+}
+
 /* `found` is the entry of its class and index, or NULL. */
 static int put_one(struct spd *spd, enum spd_class class, const struct policy_info *p,
-		   struct spd_entry *found)
+		   struct spd_entry *found, struct put_time t)
 {
 	struct spd_entry *e, *old = found && !found->gone ? found : NULL;
 	struct spd_key key, old_key;
 	struct spd_mask mask;
 	bool same_group;
 
-	if (old && policy_equal(&old->pol, p)) {
-		entry_refresh(spd, old);
-		old->pol.sec_ctx |= p->sec_ctx;
-		return 0;
-	}
+	if (old && policy_equal(&old->pol, p))
+		return put_again(spd, old, p, t);
 	e = entry_new(p);
 	if (!e)
 		return -ENOMEM;
 	e->class = (__u8) class;
-	e->age = old ? old->age : ++spd->age;
-	/* xfrm_policy_insert_list: a new priority puts it behind all that have it */
-	if (old)
-		e->pol.unplaced |= old->pol.unplaced || old->pol.priority != p->priority;
+	e->pol.order = t.order;
+	e->seen = t.seen;
 	spd_mask_of(&e->pol, &mask);
 	/* twice the room by key: a policy that is new meets no other's memory on its way */
 	if (mhash_reserve(&spd->by_index, 1) ||
@@ -151,6 +220,7 @@ static int put_one(struct spd *spd, enum spd_class class, const struct policy_in
 	if (old)
 		spd_group_key(spd, old, &old_key);
 	same_group = old && !memcmp(&key, &old_key, sizeof(key));
+	e->pol.unplaced |= unplaced(spd, e, &key, old);
 	e->pol.was_trap = was_trap(spd, e, &key, same_group ? old : NULL);
 	spd_group_insert(spd, e, same_group ? old : NULL, &key, mhash_mix(0, &key, sizeof(key)));
 	entry_add(spd, e);
@@ -183,7 +253,8 @@ static bool meets_ports(const struct spd *spd, const struct policy_info *p)
 static int del_one(struct spd *spd, enum spd_class class, __u32 index);
 
 /* The second entry of a policy, in the class of source ports not given yet: made, kept or gone. */
-static int put_sport(struct spd *spd, enum spd_class class, const struct policy_info *p)
+static int put_sport(struct spd *spd, enum spd_class class, const struct policy_info *p,
+		     struct put_time t)
 {
 	struct policy_info *copy;
 	struct spd_entry *e;
@@ -198,26 +269,29 @@ static int put_sport(struct spd *spd, enum spd_class class, const struct policy_
 		return -ENOMEM;
 	copy = &e->pol;
 	copy->sel.sport = copy->sel.sport_mask = 0;
-	r = put_one(spd, class + CLASS_SPORT, copy, entry_find(spd, class + CLASS_SPORT, p->index));
+	r = put_one(spd, class + CLASS_SPORT, copy, entry_find(spd, class + CLASS_SPORT, p->index),
+		    t);
 	free(e);
 	return r;
 }
 
 /* First what makes flows wait, last what no longer does. */
 static int put_both(struct spd *spd, enum spd_class class, const struct policy_info *p,
-		    struct spd_entry *found)
+		    struct spd_entry *found, struct put_time t)
 {
-	int more = meets_ports(spd, p) ? put_sport(spd, class, p) : 0;
-	int r = more < 0 ? more : put_one(spd, class, p, found);
+	int more = meets_ports(spd, p) ? put_sport(spd, class, p, t) : 0;
+	int r = more < 0 ? more : put_one(spd, class, p, found, t);
 
 	if (r >= 0 && !meets_ports(spd, p))
-		more = put_sport(spd, class, p);
+		more = put_sport(spd, class, p, t);
 	return more < 0 ? more : r;
 }
 
 int spd_put(struct spd *spd, enum spd_class class, const struct policy_info *p)
 {
-	return put_both(spd, class, p, entry_find(spd, class, p->index));
+	struct spd_entry *e = entry_find(spd, class, p->index);
+
+	return put_both(spd, class, p, e, time_of_change(spd, class, e));
 }
 
 int spd_set_ports(struct spd *spd, __u16 first, __u16 last)
@@ -235,7 +309,8 @@ int spd_set_ports(struct spd *spd, __u16 first, __u16 last)
 			const struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
 
 			if (r >= 0 && e->class == c && !e->gone && e->pol.sel.sport_mask)
-				r = put_sport(spd, c, &e->pol);
+				r = put_sport(spd, c, &e->pol,
+					      (struct put_time){e->pol.order, e->seen});
 		}
 	}
 	if (r >= 0)
@@ -251,7 +326,7 @@ int spd_put_dumped(struct spd *spd, enum spd_class class, const struct policy_in
 
 	if (spd->flushed[class] || (e && e->generation == spd->generation[class]))
 		return 0;
-	return put_both(spd, class, p, e);
+	return put_both(spd, class, p, e, time_of_dump(spd, class, e));
 }
 
 /* A dump that runs may list a policy that is gone before we ever saw it. */
@@ -353,9 +428,37 @@ void spd_mark(struct spd *spd, enum spd_class class)
 	spd->generation[class]++;
 	spd->fresh[class] = 0;
 	spd->dumping[class] = true;
+	spd->last_listed[class] = ~0U;
+	spd->seen_before = spd->seen;
 	forget_gone(spd, class + CLASS_SPORT);
 	spd->generation[class + CLASS_SPORT]++;
 	spd->fresh[class + CLASS_SPORT] = 0;
+}
+
+/*
+ * Policies that no dump or change has told of before stand among those that were known, or changes
+ * were missed: the order is the dump's then.
+ */
+static void put_in_order(struct spd *spd, enum spd_class class)
+{
+	bool all = true; /* none was changed since the mark */
+
+	if (!spd->disordered[class] && spd->newest[class] < ORDER_HIGH)
+		return;
+	mhash_foreach(&spd->by_index, i, node, tmp)
+	{
+		struct spd_entry *e = mhash_entry(node, struct spd_entry, by_index);
+
+		if (e->class % CLASS_SPORT != class)
+			continue;
+		if (listed(spd, e))
+			spd_group_reorder(spd, e, ORDER_NOW - (e->seen - spd->seen_before));
+		else
+			all = false;
+	}
+	spd->disordered[class] = false;
+	if (all)
+		spd->newest[class] = ORDER_NOW;
 }
 
 size_t spd_sweep(struct spd *spd, enum spd_class class)
@@ -365,6 +468,7 @@ size_t spd_sweep(struct spd *spd, enum spd_class class)
 	forget_gone(spd, class);
 	n = remove_all(spd, class, true);
 	remove_all(spd, class + CLASS_SPORT, true);
+	put_in_order(spd, class);
 	return n;
 }
 
@@ -428,6 +532,8 @@ struct spd *spd_new(__u32 space, const struct map_sink *sink)
 	if (!spd)
 		return NULL;
 	spd->port_last = 0xffff;
+	for (int c = 0; c < CLASS_COUNT; c++)
+		spd->newest[c] = ORDER_NOW;
 	spd->store = (struct mirror_store){.sink = sink, .space = space, .full_bit = FULL_SPD};
 	for (int c = 0; c < CLASS_COUNT * 2; c++)
 		spd->masks[c / 2][c % 2].key = (struct spd_masks_key){

@@ -99,10 +99,10 @@ void spd_count(const struct spd *spd, struct spd_counts *counts);
 
 /*
  * Pairs of policies of one class and priority that a flow could meet both of, that differ, and of
- * which only one has whole prefixes: the kernel keeps them in different lists, and decide() says
- * policy-tie. Looks at all policies; gives up counting after a million pairs.
+ * which it is not known which one the kernel takes: decide() says policy-tie. `pair`: the indexes
+ * of the first, 0 without one. Looks at all policies; gives up after ten million pairs.
  */
-size_t spd_ties_across(const struct spd *spd);
+size_t spd_ties(const struct spd *spd, __u32 pair[2]);
 
 /* The key and value a policy has in the map if it is the only one with its masked selector. */
 void spd_make_key(__u32 space, enum spd_class class, const struct policy_info *p,
@@ -111,9 +111,17 @@ void spd_make_value(const struct policy_info *p, struct spd_value *value);
 
 /*
  * enum spd_place: the kernel's list of policies that it is in (policy_hash_bysel(), with the
- * thresholds that the kernel begins with). In one list, of one priority, the lower index is older.
+ * thresholds that the kernel begins with).
  */
 __u8 spd_place_of(const struct policy_info *p);
+
+/*
+ * Of two of one class and priority: whether it is known which one the kernel takes, which is then
+ * the one with the lower index. They must be in one list, and inserted in the order of their
+ * indexes: UPDPOLICY inserts a policy anew with the index it had, and gives it the last place (from
+ * Linux 6.12 on, and whenever a hash is built anew) or leaves it the one it had (before that).
+ */
+bool spd_order_known(const struct policy_info *a, const struct policy_info *b);
 
 /* Whether it is a policy that needs an SA. */
 bool spd_image_requires(const struct spd_value *value);

@@ -40,8 +40,8 @@ static struct spd_entry *group_find(const struct spd *spd, const struct spd_key 
 }
 
 /*
- * The order of a group but for its first: by priority, then those whose place the index tells as
- * the kernel has them, then the others by what they protect.
+ * The order of a group but for its first: by priority, then those of the kernel's lists by index,
+ * then the others by what they protect.
  */
 static bool before(const struct spd_entry *a, const struct spd_entry *b)
 {
@@ -53,7 +53,7 @@ static bool before(const struct spd_entry *a, const struct spd_entry *b)
 		return a->pol.index < b->pol.index;
 	if (spd_rank_of(&a->pol) != spd_rank_of(&b->pol))
 		return spd_rank_of(&a->pol) < spd_rank_of(&b->pol);
-	return a->age < b->age;
+	return a->pol.order < b->pol.order;
 }
 
 bool spd_tmpls_equal(const struct policy_info *a, const struct policy_info *b)
@@ -62,17 +62,52 @@ bool spd_tmpls_equal(const struct policy_info *a, const struct policy_info *b)
 	       !memcmp(a->tmpl, b->tmpl, a->tmpl_count * sizeof(a->tmpl[0]));
 }
 
+/* Is it known that the kernel takes `a` of the two? */
+static bool hides(const struct spd_entry *a, const struct spd_entry *b)
+{
+	return !a->pol.unplaced && !b->pol.unplaced && a->pol.index < b->pol.index &&
+	       a->pol.order < b->pol.order;
+}
+
+/*
+ * The next of those that the kernel may take, from `e` on, all of one priority: no other hides it.
+ * `order`: the lowest of those before.
+ */
+static struct spd_entry *next_open(struct spd_entry *e, __u32 priority, __u32 *order)
+{
+	for (; e && e->pol.priority == priority; e = e->next) {
+		if (e->pol.unplaced)
+			return e;
+		if (e->pol.order < *order) {
+			*order = e->pol.order;
+			return e;
+		}
+	}
+	return NULL;
+}
+
 static void tie_count(struct spd *spd, struct spd_entry *head)
 {
+	struct spd_entry *e = head;
+	__u32 order = ~0U;
 	__u8 tie = 0;
 
-	for (struct spd_entry *e = head->next; e && e->pol.priority == head->pol.priority;
-	     e = e->next)
-		tie |= (e->pol.unplaced || head->pol.unplaced) &&
-		       (spd_rank_of(&e->pol) != spd_rank_of(&head->pol) ||
-			!spd_tmpls_equal(&e->pol, &head->pol));
+	while (!tie && (e = next_open(e->next, head->pol.priority, &order)))
+		tie = !hides(head, e) && (spd_rank_of(&e->pol) != spd_rank_of(&head->pol) ||
+					  !spd_tmpls_equal(&e->pol, &head->pol));
 	spd->ties += (size_t)tie - head->tie;
 	head->tie = tie;
+}
+
+/* What the map says of a group. Of a requirement that is tied, the one that asks for more counts.
+ */
+static void head_value(const struct spd_entry *head, struct spd_value *value)
+{
+	spd_make_value(&head->pol, value);
+	if (!head->tie || head->class == CLASS_REQUIRE)
+		return;
+	value->place = PLACE_TIED;
+	value->order = 0;
 }
 
 static void stored_set(struct spd *spd, struct spd_entry *head, bool stored)
@@ -95,7 +130,7 @@ static void group_store(struct spd *spd, struct spd_entry *head, const struct sp
 	struct spd_value value;
 	struct spd_key key;
 
-	spd_make_value(&head->pol, &value);
+	head_value(head, &value);
 	if (was && !memcmp(was, &value, sizeof(value))) {
 		stored_set(spd, head, true);
 		return;
@@ -134,24 +169,24 @@ static void list_insert(struct spd_entry **list, struct spd_entry *e)
 	*at = e;
 }
 
-/*
- * Of one priority the kernel takes the first whose place is known, or one whose place is not:
- * which of these, the one that protects.
- */
+/* Of those that the kernel may take, the one that protects most, and of these the oldest. */
 static struct spd_entry *list_choose(struct spd_entry *list)
 {
-	struct spd_entry **at = &list, *e;
+	struct spd_entry *e = list, *best = list, **at = &list;
+	__u32 order = list->pol.unplaced ? ~0U : list->pol.order;
 
-	while (*at && !(*at)->pol.unplaced && (*at)->pol.priority == list->pol.priority)
+	while ((e = next_open(e->next, list->pol.priority, &order)))
+		if (spd_rank_of(&e->pol) < spd_rank_of(&best->pol) ||
+		    (spd_rank_of(&e->pol) == spd_rank_of(&best->pol) &&
+		     e->pol.order < best->pol.order))
+			best = e;
+	while (*at != best)
 		at = &(*at)->next;
-	e = *at;
-	if (!e || e == list || e->pol.priority != list->pol.priority ||
-	    spd_rank_of(&e->pol) > spd_rank_of(&list->pol) ||
-	    (spd_rank_of(&e->pol) == spd_rank_of(&list->pol) && e->age > list->age))
+	if (best == list)
 		return list;
-	*at = e->next;
-	e->next = list;
-	return e;
+	*at = best->next;
+	best->next = list;
+	return best;
 }
 
 /* Adds `add` to the group's list and takes `del` out, each if not NULL; returns its new first. */
@@ -176,7 +211,7 @@ static const struct spd_value *value_was(const struct spd_entry *head, struct sp
 {
 	if (!head->stored)
 		return NULL;
-	spd_make_value(&head->pol, value);
+	head_value(head, value);
 	return value;
 }
 
@@ -205,8 +240,8 @@ void spd_group_insert(struct spd *spd, struct spd_entry *e, struct spd_entry *ol
 		/* The same policy with another priority, or the old first one further down. */
 		spd_heap_replace(first->mask, first, first);
 	}
-	group_store(spd, first, was);
 	tie_count(spd, first);
+	group_store(spd, first, was);
 	spd_masks_write(spd_group_masks(spd, first), &spd->store);
 }
 
@@ -230,8 +265,8 @@ void spd_group_remove(struct spd *spd, struct spd_entry *e)
 	first = list_change(head, NULL, e);
 	if (first) {
 		head_change(spd, head, first);
-		group_store(spd, first, was);
 		tie_count(spd, first);
+		group_store(spd, first, was);
 	} else {
 		if (was)
 			mirror_store_del(&spd->store, MAP_SPD, &key);
@@ -243,6 +278,25 @@ void spd_group_remove(struct spd *spd, struct spd_entry *e)
 		spd_mask_put(m, mask);
 	}
 	spd_masks_write(m, &spd->store);
+}
+
+void spd_group_reorder(struct spd *spd, struct spd_entry *e, __u32 order)
+{
+	const struct spd_value *was;
+	struct spd_entry *head, *first;
+	struct spd_value value;
+	struct spd_key key;
+
+	if (e->pol.order == order)
+		return;
+	spd_group_key(spd, e, &key);
+	head = group_find(spd, &key, mhash_mix(0, &key, sizeof(key)));
+	was = value_was(head, &value);
+	e->pol.order = order;
+	first = list_change(head, NULL, NULL);
+	head_change(spd, head, first);
+	tie_count(spd, first);
+	group_store(spd, first, was);
 }
 
 /* Tries to store what a mask's groups lack. False when the map refused, or *max are stored. */
@@ -287,7 +341,7 @@ bool spd_image(const struct spd *spd, const struct spd_key *key, struct spd_valu
 
 	if (!head || !head->stored)
 		return false;
-	spd_make_value(&head->pol, value);
+	head_value(head, value);
 	return true;
 }
 
@@ -304,7 +358,7 @@ __u32 spd_each_image(const struct spd *spd, __u32 bucket,
 		if (!e->stored)
 			continue;
 		spd_group_key(spd, e, &key);
-		spd_make_value(&e->pol, &value);
+		head_value(e, &value);
 		each(ctx, &key, &value);
 	}
 	return bucket < spd->by_key.mask ? bucket + 1 : 0;

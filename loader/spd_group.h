@@ -18,13 +18,25 @@ struct spd {
 	__u32 generation[CLASS_COUNT];
 	/* In by_index, gone ones too: how many, and how many of them are of that generation. */
 	__u32 entries[CLASS_COUNT], fresh[CLASS_COUNT];
-	__u64 age;
+	/*
+	 * The order of insertion (policy_info.order). A dump lists the newest first
+	 * (xfrm_policy_insert adds to the head of policy_all) and is older than the changes since
+	 * the mark: what it lists is below ORDER_NOW, by its place, and changes are above. An order
+	 * that agrees with the dump stays.
+	 */
+	__u32 newest[CLASS_COUNT];	/* the highest order given */
+	__u32 last_listed[CLASS_COUNT]; /* the order of the one that this dump listed before */
+	bool disordered[CLASS_COUNT];	/* dump and orders disagree: the sweep puts them right */
+	__u32 seen, seen_before;	/* listed by dumps, and by those before the mark */
 	size_t stored, ties, gone;
 	size_t seconds;		     /* policies in the classes of source ports not given yet */
 	bool dumping[CLASS_COUNT];   /* between mark and sweep */
 	bool flushed[CLASS_COUNT];   /* and flushed since */
 	__u16 port_first, port_last; /* host order: what sockets may be given */
 };
+
+#define ORDER_NOW  0x80000000U
+#define ORDER_HIGH 0xc0000000U /* above it the orders are made anew with the next dump */
 
 /* How much a policy protects: on a tie of priorities the lowest of these is assumed to win. */
 enum spd_rank {
@@ -55,6 +67,9 @@ void spd_group_insert(struct spd *spd, struct spd_entry *e, struct spd_entry *ol
 
 /* Takes `e` out of its group; the next policy, if there is one, takes its place. */
 void spd_group_remove(struct spd *spd, struct spd_entry *e);
+
+/* Gives one of a group another order; what counts in the group may then be another. */
+void spd_group_reorder(struct spd *spd, struct spd_entry *e, __u32 order);
 
 /* Room was made: what the map refused before is tried again, `max` entries of it. */
 void spd_group_refill(struct spd *spd, size_t max);

@@ -62,12 +62,18 @@ __u8 spd_place_of(const struct policy_info *p)
 	return p->sel.src_len == whole && p->sel.dst_len == whole ? PLACE_EXACT : PLACE_INEXACT;
 }
 
+bool spd_order_known(const struct policy_info *a, const struct policy_info *b)
+{
+	return spd_place_of(a) != PLACE_UNKNOWN && spd_place_of(a) == spd_place_of(b) &&
+	       (a->index < b->index) == (a->order < b->order);
+}
+
 void spd_make_value(const struct policy_info *p, struct spd_value *value)
 {
 	memset(value, 0, sizeof(*value));
 	value->index = p->index;
 	value->priority = p->priority;
-	value->mark = p->mark & p->mark_mask;
+	value->order = p->unplaced ? 0 : p->order;
 	value->block = p->action != XFRM_POLICY_ALLOW;
 	value->trap_block = value->block && p->was_trap;
 	value->tmpl_count = p->tmpl_count;

@@ -15,7 +15,7 @@ struct spd_entry {
 	struct mhash_node by_key; /* in the hash only as the first of its group */
 	struct spd_entry *next;	  /* the next of its group */
 	struct spd_mask_use *mask;
-	__u64 age;	/* lower is older */
+	__u32 seen;	/* as how manieth a dump listed it (struct spd) */
 	__u32 heap_pos; /* first of a group: its place in the mask's heap */
 	__u32 generation;
 	__u8 class;

@@ -49,7 +49,8 @@ struct policy_info {
 	__u8 sec_ctx; /* 1: it has a security context (dumps only: events do not show it) */
 	__u8 tmpl_count;
 	__u8 was_trap; /* 1: it had templates that require an SA before (spd.c; in no message) */
-	__u8 unplaced; /* 1: its index does not tell its place among those of its priority */
+	__u8 unplaced; /* 1: index and order do not tell its place among those of its priority */
+	__u32 order;   /* lower was inserted before (spd.c; in no message) */
 	struct spd_tmpl tmpl[POLICY_TMPLS_MAX]; /* addresses as in the kernel, in any mode */
 };
 

@@ -305,7 +305,6 @@ static int rank(const struct kernel_policy *p)
 static bool policy_value_fits(const struct kernel_policy *p, const struct spd_value *v)
 {
 	if (v->index != p->info.index || v->priority != p->info.priority ||
-	    v->mark != (p->mark.v & p->mark.m) ||
 	    v->block != (p->info.action != XFRM_POLICY_ALLOW) || v->tmpl_count != p->tmpls)
 		return false;
 	for (size_t i = 0; i < p->tmpls && i < TMPLS_MAX; i++) {
@@ -329,10 +328,9 @@ static bool policy_value_fits(const struct kernel_policy *p, const struct spd_va
 
 /*
  * The policy that must be in the map for a masked selector is one of the best of those that share
- * it. Of one priority the older counts where both are known to be in its order, which a dump does
- * not show: then the map's value has a place, and the oracle is its judge. A value without one
- * protects at least as much as the oldest: if that has a place it may be the kernel's choice.
- * Returns whether `i` is the first of them in the dump.
+ * it. Of one priority the older counts where that is known: then the map's value has a place, and
+ * the oracle is its judge. A value without one protects at least as much as the oldest: if that has
+ * a place it may be the kernel's choice. Returns whether `i` is the first of them in the dump.
  */
 static bool compare_policy(struct maps *m, const struct kernel *k, size_t i)
 {
@@ -364,7 +362,8 @@ static bool compare_policy(struct maps *m, const struct kernel *k, size_t i)
 			is = q;
 	}
 	fits = is && policy_value_fits(is, value) && value->priority == best->info.priority &&
-	       (value->place != PLACE_UNKNOWN || rank(is) <= rank(oldest));
+	       (value->place == PLACE_EXACT || value->place == PLACE_INEXACT ||
+		rank(is) <= rank(oldest));
 	if (first && !value)
 		differs(m, "policy index %u: not in the map", p->info.index);
 	else if (first && !fits)

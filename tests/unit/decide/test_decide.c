@@ -210,6 +210,13 @@ static void test_on_a_tie_the_older_one_wins_where_that_is_known(void **unused)
 	put(&young);
 	assert_true(old.index < young.index);
 	assert_reason(f, POLICY_ALLOW);
+	/* UPDPOLICY inserts anew: the last one, or where it was, as the kernel is */
+	old.flags = 1;
+	put(&old);
+	assert_reason(f, POLICY_TIE);
+	young.flags = 1;
+	put(&young);
+	assert_reason(f, POLICY_ALLOW);
 	put(&exact);
 	assert_reason(f, POLICY_ALLOW);
 	add_tmpl(&exact, XFRM_MODE_TRANSPORT, 8, IPPROTO_ESP);
@@ -232,8 +239,7 @@ static void test_on_a_tie_the_older_one_wins_where_that_is_known(void **unused)
 /* Of the two in one list the older counts, or the third: which is not to be seen. */
 static void test_what_an_older_one_hides_says_nothing_in_a_tie(void **unused)
 {
-	static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
-					{1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {2, 0, 1}};
 	struct policy_info p[3] = {policy("192.0.2.1", 32, "192.0.2.2", 32),
 				   policy("192.0.2.1", 32, "192.0.2.2", 32),
 				   policy("0.0.0.0", 0, "192.0.2.0", 24)};
