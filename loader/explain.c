@@ -32,17 +32,18 @@ static json_t *sa_json(const struct sad *sad, const struct sa_info *sa)
 }
 
 /*
- * The SA that template `i` uses. decide() leaves the SPIs of the class that it looked at last; a
- * SUB policy before that had its SAs, or the MAIN one would not have been asked.
+ * The SA that template `i` uses: for decide() one that fits is enough, the kernel takes the one
+ * that it prefers. decide() leaves the SPIs of the class that it looked at last; a SUB policy
+ * before that had its SAs, or the MAIN one would not have been asked.
  */
 static const struct sa_info *sa_used(const struct sad *sad, const struct sa_wanted *w,
 				     const struct decision *d, enum spd_class class, int i)
 {
 	const struct sa_info *fit = sa_first_fit(sad, w);
 
-	if (class == CLASS_SUB && d->main_index)
-		return fit;
-	return fit && fit->spi == d->spi[i] ? fit : NULL;
+	if (!fit || ((class != CLASS_SUB || !d->main_index) && fit->spi != d->spi[i]))
+		return NULL;
+	return sa_preferred_fit(sad, w);
 }
 
 /* Each template with its SA, or with what is missing of it, and all that it could have used. */

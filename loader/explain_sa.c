@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "explain_sa.h"
 #include "explain_selector.h"
@@ -242,7 +243,35 @@ static int fit_each(void *ctx, const struct sa_info *sa)
 	return 1;
 }
 
-const struct sa_info *sa_first_fit(const struct sad *sad, const struct sa_wanted *w)
+/* Its soft lifetime has ended: what it has transferred is not known here. */
+static bool dying(const struct sa_info *sa)
+{
+	const struct sa_life *l = &sa->life;
+	__u64 now = (__u64)time(NULL);
+
+	return (l->soft_add && now >= l->add_time + l->soft_add) ||
+	       (l->soft_use && l->use_time && now >= l->use_time + l->soft_use);
+}
+
+/* xfrm_state_find() looks among those with a source first, xfrm_state_look_at() takes the newest.
+ */
+static int prefer_each(void *ctx, const struct sa_info *sa)
+{
+	struct fit *f = ctx;
+	const struct sa_info *best = f->found;
+
+	if (condition(f->sad, sa, f->w) != SA_FITS)
+		return 0;
+	if (!best || addr_any(best->saddr) > addr_any(sa->saddr) ||
+	    (addr_any(best->saddr) == addr_any(sa->saddr) &&
+	     (dying(best) > dying(sa) ||
+	      (dying(best) == dying(sa) && best->life.add_time < sa->life.add_time))))
+		f->found = sa;
+	return 0;
+}
+
+static const struct sa_info *search(const struct sad *sad, const struct sa_wanted *w,
+				    int (*each)(void *ctx, const struct sa_info *))
 {
 	struct fit f = {.sad = sad, .w = w};
 	struct sad_key key = {};
@@ -253,8 +282,18 @@ const struct sa_info *sa_first_fit(const struct sad *sad, const struct sa_wanted
 	key.family = w->tmpl.family;
 	key.proto = w->tmpl.proto;
 	key.mode = w->tmpl.mode;
-	sad_each_of(sad, &key, fit_each, &f);
+	sad_each_of(sad, &key, each, &f);
 	return f.found;
+}
+
+const struct sa_info *sa_first_fit(const struct sad *sad, const struct sa_wanted *w)
+{
+	return search(sad, w, fit_each);
+}
+
+const struct sa_info *sa_preferred_fit(const struct sad *sad, const struct sa_wanted *w)
+{
+	return search(sad, w, prefer_each);
 }
 
 struct candidate {

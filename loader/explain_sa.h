@@ -72,6 +72,12 @@ enum sa_condition sa_condition_of(const struct sad *sad, const struct sa_info *s
 const struct sa_info *sa_first_fit(const struct sad *sad, const struct sa_wanted *w);
 
 /*
+ * Of those that fit the one that the kernel prefers: one with a source, not dying, the newest. Of
+ * one second: any.
+ */
+const struct sa_info *sa_preferred_fit(const struct sad *sad, const struct sa_wanted *w);
+
+/*
  * All SAs of that family to that address, those that came furthest first, at most
  * SA_CANDIDATES_MAX; *more is how many there are beyond. `used` is the one that is used, or NULL.
  */

@@ -183,6 +183,32 @@ static void test_what_came_furthest_is_first_and_the_rest_is_counted(void **unus
 	json_decref(list);
 }
 
+/* decide() comes to the first, the kernel takes the newest that is not dying. */
+static void test_of_several_sas_that_fit_the_kernels_is_marked(void **unused)
+{
+	struct policy_info p = trap(9);
+	struct ask a = ask("192.0.2.2", 80);
+	struct sa_wanted w;
+
+	(void)unused;
+	spd_put(spd, CLASS_MAIN, &p);
+	for (__u32 i = 1; i <= 4; i++) {
+		struct sa_info s = sa(i);
+
+		s.life.add_time = i == 3 ? 1003 : 1000;
+		if (i == 4) {
+			s.life.add_time = 1004;
+			s.life.soft_add = 1; /* long ago */
+		}
+		sad_put(sad, &s);
+	}
+	answer(&a);
+	assert_int_equal(a.decision.verdict, VERDICT_PROTECTED);
+	sa_wanted_of(bpf, &a, &p, 0, NULL, &w);
+	assert_int_equal(ntohl(sa_first_fit(sad, &w)->spi), 1);
+	assert_int_equal(ntohl(sa_preferred_fit(sad, &w)->spi), 3);
+}
+
 /* Of more SAs of one kind than there are slots the rest is said to be in no map. */
 static void test_an_sa_without_a_slot_says_so(void **unused)
 {
@@ -563,6 +589,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_an_sa_is_told_the_first_condition_it_fails),
 		T(test_what_came_furthest_is_first_and_the_rest_is_counted),
+		T(test_of_several_sas_that_fit_the_kernels_is_marked),
 		T(test_an_sa_without_a_slot_says_so),
 		T(test_why_a_policy_was_chosen_and_the_others_not),
 		T(test_ties_and_sub_policies_are_said),
