@@ -281,6 +281,7 @@ struct task_struct {
 	char comm[16];
 	struct files_struct *files;
 	struct sighand_struct *sighand;
+	unsigned long jobctl;
 	void *task_works;
 };
 

@@ -27,6 +27,8 @@
 #define SIGSTOP	   19
 #define SA_RESTART 0x10000000
 
+#define JOBCTL_TRAP_FREEZE (1UL << 23) /* include/linux/sched/jobctl.h */
+
 /* include/uapi/linux/net.h: SYS_CONNECT… */
 enum {
 	SOCKETCALL_CONNECT = 3,
@@ -106,6 +108,8 @@ static __always_inline bool kick_is_in(struct task_struct *task, __u64 before)
 
 /* hold(): the call goes on, and the kernel keeps its SYN. */
 #define HOLD_QUEUED 1
+/* hold(): a handler of a signal ended it. */
+#define EINTR 4
 
 /* What is known of a call. */
 struct hold_call {
@@ -242,24 +246,60 @@ static __always_inline bool call_blocking(struct task_struct *task, __u32 fd, __
 	return true;
 }
 
+/* How often in a turn a sleep is looked for, some 10 ns each, and what takes as long as a turn. */
+#define FREEZE_LOOKS	  (1 << 16)
+#define FREEZE_LOOKS_TURN (1 << 10)
+
+/* 1: the thread is to sleep, which comes before its signals (get_signal()). */
+static int freeze_look(__u32 i, void *unused)
+{
+	(void)i;
+	(void)unused;
+	return (bpf_get_current_task_btf()->jobctl & JOBCTL_TRAP_FREEZE) != 0;
+}
+
 /*
- * The kick. With signals it comes later, from kick.bpf.h or lsm.bpf.h; a handler of SIGCONT then
- * runs, and must not end the call.
+ * The kick by signals comes later, from kick.bpf.h or lsm.bpf.h. A handler of SIGCONT then runs
+ * when the call goes on, and must not end it: for the handlers of other signals see
+ * hold_is_interrupted(). It would run with each turn, too: so there are few, and long ones.
  */
+static __always_inline int hold_signal_off(struct task_struct *task, struct hold *h)
+{
+	void *handler = task->sighand->action[SIGCONT - 1].sa.sa_handler;
+
+	h->kick = 1;
+	h->restarts = handler && handler != (void *)1;
+	if (!h->restarts)
+		return ERESTARTSYS;
+	h->tries += (__u32)bpf_loop(FREEZE_LOOKS, freeze_look, NULL, 0) / FREEZE_LOOKS_TURN;
+	return ERESTARTNOINTR;
+}
+
+/* The call came back from the handler of a signal: is one without SA_RESTART to end it? */
+static __always_inline bool hold_is_interrupted(struct task_struct *task, struct hold *h)
+{
+	const struct sighand_struct *hand = NULL;
+	unsigned long flags = 0;
+	__u8 signal = h->signal;
+	const void *at;
+
+	h->signal = 0;
+	if (!h->restarts || !signal)
+		return false;
+	bpf_core_read(&hand, sizeof(hand), &task->sighand);
+	at = __builtin_preserve_access_index(&hand->action[0].sa.sa_flags);
+	at += (__u64)(signal - 1) * bpf_core_type_size(struct k_sigaction);
+	bpf_probe_read_kernel(&flags, sizeof(flags), at);
+	return !(flags & SA_RESTART);
+}
+
 static __always_inline int hold_kick_off(struct task_struct *task, __u32 tid, struct hold *h)
 {
 	struct hold_kick zero = {}, *k;
 	__u64 before = works_of(task);
-	unsigned long flags;
-	void *handler;
 
-	if (hold_kick_way == KICK_SIGNALS) {
-		handler = task->sighand->action[SIGCONT - 1].sa.sa_handler;
-		flags = task->sighand->action[SIGCONT - 1].sa.sa_flags;
-		h->kick = 1;
-		return handler && handler != (void *)1 && !(flags & SA_RESTART) ? ERESTARTNOINTR
-										: ERESTARTSYS;
-	}
+	if (hold_kick_way == KICK_SIGNALS)
+		return hold_signal_off(task, h);
 	k = bpf_map_lookup_elem(&hold_kicks, &tid);
 	if (!k) {
 		bpf_map_update_elem(&hold_kicks, &tid, &zero, BPF_NOEXIST);
@@ -403,6 +443,10 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 		return h->stop;
 	if (hold_is_let_down(h, call->now))
 		return UNHELD_SPIN;
+	if (hold_kick_way == KICK_SIGNALS && hold_is_interrupted(task, h)) {
+		*code = EINTR;
+		return UNHELD_NOT;
+	}
 	if (!h->tries)
 		h->turning = call->now;
 	if (!h->tries++ || call->now - h->asked > HOLD_ASK_EVERY_NS || !h->asked)
@@ -413,7 +457,7 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 
 /*
  * The code with which the call must be refused for it to wait, the kick being given or sure to
- * come; HOLD_QUEUED; or, when it cannot be made to, 0: it is to be rejected.
+ * come; EINTR; HOLD_QUEUED; or, when it cannot be made to, 0: it is to be rejected.
  */
 static __noinline int hold(const struct call *c, const struct gate_settings *g,
 			   struct gate_counters *count, __u8 hook)
@@ -437,6 +481,8 @@ static __noinline int hold(const struct call *c, const struct gate_settings *g,
 		bpf_map_delete_elem(&holds, &call.tid);
 		return why == UNHELD_QUEUE ? HOLD_QUEUED : 0;
 	}
+	if (code == EINTR)
+		bpf_map_delete_elem(&holds, &call.tid);
 	return code;
 }
 

@@ -19,7 +19,7 @@
 #include "reasons.h"
 
 /* Layout and meaning of everything below. A daemon refuses pins of another number. */
-#define SAGATE_ABI 6
+#define SAGATE_ABI 7
 
 #define SPACES_MAX    64  /* mirrored network namespaces */
 #define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */
@@ -431,9 +431,11 @@ struct hold {
 	__u32 tries; /* refusals since the daemon last had it */
 	__u8 hook;   /* enum hook */
 	__u8 nonblocking;
-	__u8 kick; /* 1: a program on the way out has to make the call restart */
-	__u8 stop; /* enum unheld: the daemon does not put it to sleep, it is to be rejected */
-	__u8 pad[4];
+	__u8 kick;     /* 1: a program on the way out has to make the call restart */
+	__u8 stop;     /* enum unheld: the daemon does not put it to sleep, it is to be rejected */
+	__u8 restarts; /* 1: no handler of a signal ends it by itself */
+	__u8 signal;   /* restarts: the one for whose handler the daemon let it out, 0: none */
+	__u8 pad[2];
 };
 
 /* hold_pids: a process, by its id, of whose threads some sleep in waiting rooms. */

@@ -39,16 +39,28 @@ static uint64_t mask_of(const char *status, const char *name)
 
 /*
  * proc_pid_status(5): it waits to be handled, by a handler or by a stop, and is not blocked. All
- * other default actions happen also in a frozen thread, or are none.
+ * other default actions happen also in a frozen thread, or are none. The kick's SIGCONT waits until
+ * the call goes on: if that were let out, it would be kicked again.
  */
-int hold_status_signalled(const char *status)
+int hold_status_signalled(const char *status, bool signals)
 {
 	const uint64_t stops = SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) |
 			       SIGNAL_BIT(SIGTTOU);
-	uint64_t pending = mask_of(status, "\nSigPnd:") | mask_of(status, "\nShdPnd:");
+	uint64_t kick = signals ? SIGNAL_BIT(SIGCONT) : 0;
+	uint64_t pending = (mask_of(status, "\nSigPnd:") & ~kick) | mask_of(status, "\nShdPnd:");
 	uint64_t acts = mask_of(status, "\nSigCgt:") | (stops & ~mask_of(status, "\nSigIgn:"));
 
 	return (pending & acts & ~mask_of(status, "\nSigBlk:")) != 0;
+}
+
+/* Of the thread's own and of the process's, in the order of dequeue_signal(). */
+int hold_status_handled(const char *status)
+{
+	uint64_t ends =
+		mask_of(status, "\nSigCgt:") & ~mask_of(status, "\nSigBlk:") & ~SIGNAL_BIT(SIGCONT);
+	uint64_t own = mask_of(status, "\nSigPnd:") & ends;
+
+	return ffsll((long long)(own ? own : mask_of(status, "\nShdPnd:") & ends));
 }
 
 /*
@@ -92,7 +104,7 @@ int hold_stat_started(const char *stat, uint64_t *ticks)
 	return 0;
 }
 
-enum hold_thread_state hold_thread_look(const struct hold_thread *t)
+enum hold_thread_state hold_thread_look(const struct hold_thread *t, int *handled)
 {
 	const uint64_t tick = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
 	char text[4096];
@@ -107,5 +119,8 @@ enum hold_thread_state hold_thread_look(const struct hold_thread *t)
 		return HOLD_THREAD_ELSEWHERE;
 	if (read_text(t, "status", text, sizeof(text)))
 		return HOLD_THREAD_GONE;
-	return hold_status_signalled(text) ? HOLD_THREAD_SIGNALLED : HOLD_THREAD_SLEEPS;
+	if (!hold_status_signalled(text, t->signals))
+		return HOLD_THREAD_SLEEPS;
+	*handled = hold_status_handled(text);
+	return HOLD_THREAD_SIGNALLED;
 }

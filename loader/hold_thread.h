@@ -3,6 +3,7 @@
 #ifndef SAGATE_HOLD_THREAD_H
 #define SAGATE_HOLD_THREAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,12 +19,16 @@ struct hold_thread {
 	pid_t pid, tid;
 	uint64_t started; /* ns of CLOCK_BOOTTIME */
 	uint64_t ip, sp;  /* where it made the call: a handler of a signal runs elsewhere */
+	bool signals;	  /* KICK_SIGNALS: a SIGCONT of its own is the kick's */
 };
 
-enum hold_thread_state hold_thread_look(const struct hold_thread *t);
+/* *handled: if it is HOLD_THREAD_SIGNALLED, as hold_status_handled() says. */
+enum hold_thread_state hold_thread_look(const struct hold_thread *t, int *handled);
 
 /* The parts, on the text of /proc/PID/task/TID/{status,syscall,stat}; pure. */
-int hold_status_signalled(const char *status);
+int hold_status_signalled(const char *status, bool signals);
+/* The pending signal whose handler is the first to run, SIGCONT apart; 0: none has any. */
+int hold_status_handled(const char *status);
 int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp);
 int hold_stat_started(const char *stat, uint64_t *ticks);
 

@@ -86,9 +86,9 @@ void holds_forget(struct holds *h, struct one *o)
 
 /*
  * What BPF must know before the thread goes on: when, so that its next call is none of this one's
- * turns. Only while it sleeps: see bpf_hold_put().
+ * turns; and the signal that may have ended it, 0: none. Only while it sleeps: see bpf_hold_put().
  */
-static void note_released(struct holds *h, const struct one *o)
+static void note_released(struct holds *h, const struct one *o, int handled)
 {
 	struct hold entry;
 
@@ -97,6 +97,7 @@ static void note_released(struct holds *h, const struct one *o)
 	entry.released = boot_ns();
 	entry.tries = 0;
 	entry.asked = 0;
+	entry.signal = (__u8)handled;
 	bpf_hold_put(h->bpf, o->tid, &entry);
 }
 
@@ -115,7 +116,7 @@ static void release_room(struct holds *h, struct room *room, enum hold_end why)
 
 	DL_FOREACH(h->list, o)
 		if (o->room == room)
-			note_released(h, o);
+			note_released(h, o, 0);
 	room_thaw(room);
 	DL_FOREACH_SAFE(h->list, o, next) {
 		if (o->room != room)
@@ -128,7 +129,7 @@ static void release_room(struct holds *h, struct room *room, enum hold_end why)
 void holds_release_one(struct holds *h, struct one *o, enum hold_end why)
 {
 	if (why != HOLD_GONE)
-		note_released(h, o);
+		note_released(h, o, 0);
 	else
 		bpf_hold_del(h->bpf, o->tid);
 	if (!o->out)
@@ -194,9 +195,9 @@ void holds_decide_anew(struct holds *h)
 	holds_tidy_soon(h);
 }
 
-void holds_let_out(struct holds *h, struct one *o, __u64 now)
+void holds_let_out(struct holds *h, struct one *o, __u64 now, int handled)
 {
-	note_released(h, o); /* its handler runs, and its call ends or comes back */
+	note_released(h, o, handled); /* its handler runs, and its call ends or comes back */
 	room_let_out(o->room, (pid_t)o->tid);
 	o->out = now;
 	leave_room(o);
@@ -324,10 +325,11 @@ static void park(struct holds *h, struct one *o)
 static bool went_on(const struct one *o, const struct event *e)
 {
 	enum hold_thread_state state;
+	int handled;
 
 	if (boot_ns() - e->time < LATE_NS)
 		return false;
-	state = hold_thread_look(&o->thread);
+	state = hold_thread_look(&o->thread, &handled);
 	return state == HOLD_THREAD_GONE || state == HOLD_THREAD_ELSEWHERE;
 }
 
@@ -358,7 +360,8 @@ void holds_event(struct holds *h, const struct event *e, const struct gate_setti
 					 .tid = (pid_t)e->tid,
 					 .started = e->started,
 					 .ip = e->ip,
-					 .sp = e->sp};
+					 .sp = e->sp,
+					 .signals = bpf_kick(h->bpf) == KICK_SIGNALS};
 	o->until = e->until;
 	o->flow = e->flow;
 	o->key = e->decision.neg;

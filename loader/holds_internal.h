@@ -64,8 +64,9 @@ void holds_tidy_soon(struct holds *h);
 
 /* holds.c. The hold ends; *o is gone. */
 void holds_release_one(struct holds *h, struct one *o, enum hold_end why);
-/* A signal came that its program handles. It stays in the table for a moment. */
-void holds_let_out(struct holds *h, struct one *o, __u64 now);
+/* A signal came that its program handles; see hold_status_handled(). It stays in the table for a
+ * moment. */
+void holds_let_out(struct holds *h, struct one *o, __u64 now, int handled);
 void holds_forget(struct holds *h, struct one *o);
 
 #endif

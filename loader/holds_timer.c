@@ -45,6 +45,7 @@ void holds_tidy_soon(struct holds *h)
 static void look_at(struct holds *h, struct one *o, __u64 now)
 {
 	enum hold_thread_state state;
+	int handled;
 
 	o->look = false;
 	if (o->out) {
@@ -52,9 +53,9 @@ static void look_at(struct holds *h, struct one *o, __u64 now)
 			holds_forget(h, o);
 		return;
 	}
-	state = hold_thread_look(&o->thread);
+	state = hold_thread_look(&o->thread, &handled);
 	if (state == HOLD_THREAD_SIGNALLED)
-		holds_let_out(h, o, now);
+		holds_let_out(h, o, now, handled);
 	else if (state != HOLD_THREAD_SLEEPS)
 		holds_release_one(h, o, state == HOLD_THREAD_GONE ? HOLD_GONE : HOLD_ELSEWHERE);
 }

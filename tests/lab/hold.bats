@@ -172,6 +172,31 @@ served_ten() { [ "$(gate_served_udp)" -ge 10 ]; }
 	lab_wait_until 5 no_rooms
 }
 
+# shellcheck disable=SC2154 # of peers.sh
+holder() { gated "$lab_repo/build/tests/holder" "$@"; }
+# Where the kick is a SIGCONT (before Linux 6.18), it must not keep its own handler busy.
+@test "a program with a handler of SIGCONT sleeps while its call waits, and alarm() ends it" {
+	local how out
+	gate_lab conn=t4
+	gate_mark
+	lab_link_cut
+	sagate attach /gated --name gated --mode hold --set hold-timeout=2s >/dev/null
+	for how in handler restart; do
+		out=$(holder tcp 192.0.2.2 80 --$how 18)
+		say "a handler of SIGCONT ($how): $out"
+		jq -e '.results == {"EAGAIN":1} and .ms >= 1950 and .handled < 50 and .cpu_ms < 300' <<<"$out"
+		out=$(holder udp 192.0.2.2 80 --$how 18 --handler 14 --timer 900000)
+		jq -e '.results == {"EINTR":1} and .ms < 1500 and .handled >= 1 and .handled < 50' <<<"$out"
+		out=$(holder tcp 192.0.2.2 80 --$how 18 --restart 14 --timer 900000)
+		jq -e '.results == {"EAGAIN":1} and .ms >= 1950 and .handled >= 1 and .handled < 50' <<<"$out"
+	done
+	[ "$(gate_moved refused)" = 4 ]
+	lab_link_mend
+	sagate attach /gated --name gated --mode hold --set hold-timeout=60s >/dev/null
+	[ "$(gate_plain)" = 0 ]
+	lab_wait_until 5 no_rooms
+}
+
 # loop_clients N TO: an event loop that connects N times at once and echoes on each; JSON.
 loop_clients() {
 	gated python3 - "$@" <<-'END'

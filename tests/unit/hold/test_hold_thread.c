@@ -36,7 +36,36 @@ static void a_signal_counts_when_it_will_do_something(void **state)
 			 (uintmax_t)rows[i].thread, (uintmax_t)rows[i].process,
 			 (uintmax_t)rows[i].blocked, (uintmax_t)rows[i].ignored,
 			 (uintmax_t)rows[i].caught);
-		assert_int_equal(hold_status_signalled(text), rows[i].signalled);
+		assert_int_equal(hold_status_signalled(text, false), rows[i].signalled);
+		assert_int_equal(hold_status_signalled(text, true), rows[i].signalled);
+	}
+}
+
+/* Signals 18 (SIGCONT), 10, 14 and 12, all with handlers, and 20 (SIGTSTP) without. */
+static void the_kicks_own_signal_waits_and_others_are_told(void **state)
+{
+	static const struct {
+		uint64_t thread, process, blocked;
+		int by_task_work, by_signals, handled;
+	} rows[] = {
+		{0x20000, 0, 0, 1, 0, 0},	{0, 0x20000, 0, 1, 1, 0}, /* somebody's: kill(2) */
+		{0x20000, 0x2000, 0, 1, 1, 14}, {0x20000, 0x2000, 0x2000, 1, 0, 0},
+		{0x20000, 0x2200, 0, 1, 1, 10}, /* the lowest first … */
+		{0x22000, 0x200, 0, 1, 1, 14},	/* … and the thread's before the process's */
+		{0x20000, 0x80000, 0, 1, 1, 0}, {0x20000, 0x82000, 0, 1, 1, 14},
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "Name:\tx\nSigPnd:\t%016jx\nShdPnd:\t%016jx\n"
+			 "SigBlk:\t%016jx\nSigIgn:\t0\nSigCgt:\t%016x\n",
+			 (uintmax_t)rows[i].thread, (uintmax_t)rows[i].process,
+			 (uintmax_t)rows[i].blocked, 0x22a00);
+		assert_int_equal(hold_status_signalled(text, false), rows[i].by_task_work);
+		assert_int_equal(hold_status_signalled(text, true), rows[i].by_signals);
+		assert_int_equal(hold_status_handled(text), rows[i].handled);
 	}
 }
 
@@ -101,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_counts_when_it_will_do_something),
+		cmocka_unit_test(the_kicks_own_signal_waits_and_others_are_told),
 		cmocka_unit_test(only_some_calls_are_held),
 		cmocka_unit_test(the_start_is_found_behind_any_name),
 		cmocka_unit_test(the_options_are_those_of_the_file_system),
