@@ -599,12 +599,17 @@ lab_capture_filter() {
 # discovery, an ICMP error about IKE, nor planted by lab_capture_proves.
 # tcp, udp, syn: those in clear.
 lab_capture_count() {
-	local filter count
-	filter=$(lab_capture_filter "$1") && lab_capture_sync "${2:-capture}" || return 1
-	count=$(tcpdump -r "$LAB_DIR/${2:-capture}.pcap" -n --count "$filter" 2>/dev/null |
-		awk '{ print $1 }')
-	[ -n "$count" ] || { lab_fail "capture ${2:-capture} cannot be read for $1"; return 1; }
+	local count
+	count=$(lab_capture_all "$1" "${2:-capture}") || return 1
 	[ "$1" != plain ] || count=$((count - $(cat "$LAB_DIR/${2:-capture}.planted")))
+	echo "$count"
+}
+# lab_capture_all KIND NAME [AND]: also what was planted; those alone that the filter AND has, too.
+lab_capture_all() {
+	local filter count
+	filter=$(lab_capture_filter "$1") && lab_capture_sync "$2" || return 1
+	count=$(tcpdump -r "$LAB_DIR/$2.pcap" -n --count "($filter)${3:+ and $3}" 2>/dev/null | awk '{ print $1 }')
+	[ -n "$count" ] || { lab_fail "capture $2 cannot be read for $1"; return 1; }
 	echo "$count"
 }
 
@@ -621,10 +626,10 @@ lab_capture_show() {
 lab_capture_proves() {
 	local name=${2:-capture} to=192.0.2.99 before after
 	[ "${1:-4}" = 4 ] || to=2001:db8::99
-	before=$(lab_capture_count plain "$name") || return 1
+	before=$(lab_capture_all plain "$name" "dst host $to") || return 1
 	lab_exec a bash -c "echo planted >/dev/udp/$to/9" || return 1
-	after=$(lab_capture_count plain "$name") || return 1
+	after=$(lab_capture_all plain "$name" "dst host $to") || return 1
 	[ "$after" = $((before + 1)) ] ||
-		{ lab_fail "capture $name counted $before plain packets, then $after after one was planted"; return 1; }
+		{ lab_fail "capture $name counted $before plain packets to $to, then $after after one was planted"; return 1; }
 	echo $(($(cat "$LAB_DIR/$name.planted") + 1)) >"$LAB_DIR/$name.planted"
 }
