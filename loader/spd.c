@@ -198,7 +198,7 @@ static int put_one(struct spd *spd, enum spd_class class, const struct policy_in
 	struct spd_entry *e, *old = found && !found->gone ? found : NULL;
 	struct spd_key key, old_key;
 	struct spd_mask mask;
-	bool same_group;
+	bool same_group = false;
 
 	if (old && policy_equal(&old->pol, p))
 		return put_again(spd, old, p, t);
@@ -217,9 +217,10 @@ static int put_one(struct spd *spd, enum spd_class class, const struct policy_in
 		return -ENOMEM;
 	}
 	spd_group_key(spd, e, &key);
-	if (old)
+	if (old) {
 		spd_group_key(spd, old, &old_key);
-	same_group = old && !memcmp(&key, &old_key, sizeof(key));
+		same_group = !memcmp(&key, &old_key, sizeof(key));
+	}
 	e->pol.unplaced |= unplaced(spd, e, &key, old);
 	e->pol.was_trap = was_trap(spd, e, &key, same_group ? old : NULL);
 	spd_group_insert(spd, e, same_group ? old : NULL, &key, mhash_mix(0, &key, sizeof(key)));
