@@ -109,14 +109,16 @@ enum hold_thread_state hold_thread_look(const struct hold_thread *t, int *handle
 	const uint64_t tick = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);
 	char text[4096];
 	uint64_t ticks;
+	int held;
 
 	if (read_text(t, "stat", text, sizeof(text)) || hold_stat_started(text, &ticks) ||
 	    ticks != t->started / tick)
 		return HOLD_THREAD_GONE;
 	if (read_text(t, "syscall", text, sizeof(text)))
 		return HOLD_THREAD_GONE;
-	if (!hold_syscall_held(text, t->ip, t->sp))
-		return HOLD_THREAD_ELSEWHERE;
+	held = hold_syscall_held(text, t->ip, t->sp);
+	if (held <= 0)
+		return held ? HOLD_THREAD_RUNS : HOLD_THREAD_ELSEWHERE;
 	if (read_text(t, "status", text, sizeof(text)))
 		return HOLD_THREAD_GONE;
 	if (!hold_status_signalled(text, t->signals))

@@ -9,6 +9,7 @@
 
 enum hold_thread_state {
 	HOLD_THREAD_SLEEPS,
+	HOLD_THREAD_RUNS,      /* it is not asleep yet */
 	HOLD_THREAD_SIGNALLED, /* a signal that its program handles is pending */
 	HOLD_THREAD_ELSEWHERE, /* it is in no call that can be held */
 	HOLD_THREAD_GONE,      /* or another thread has its id */

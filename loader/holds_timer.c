@@ -54,6 +54,11 @@ static void look_at(struct holds *h, struct one *o, __u64 now)
 		return;
 	}
 	state = hold_thread_look(&o->thread, &handled);
+	if (state == HOLD_THREAD_RUNS) { /* where it falls asleep is not known yet */
+		o->look = true;
+		holds_look_soon(h);
+		return;
+	}
 	if (state == HOLD_THREAD_SIGNALLED)
 		holds_let_out(h, o, now, handled);
 	else if (state != HOLD_THREAD_SLEEPS)
