@@ -126,7 +126,7 @@ whole() {
 }
 ungated() { [ "$(in_other)" = EPERM ]; } # the kernel's own policy
 
-@test "killed at any step of a start that adopts" { each start 2999; }
+@test "killed at any step of a start that adopts" { each start 4999; }
 @test "killed at any step of its end" { each stop 37; }
 @test "killed at any step of attach" { each attach 37; }
 @test "killed at any step of detach" { each detach 23; }
