@@ -48,9 +48,11 @@ vrf_down() {
 		lab_stop_pidfile "$LAB_DIR/vrf-$caller.pid" TERM 5
 	done
 	lab_capture_stop red
-	# the server asks whether its clients are there still, and has no policy for them any more
+	# the server asks whether its clients are there still, the clients' last words are sent again and again,
+	# and there is no policy for them any more
 	for peer in 192.0.2.11 "[2001:db8::11]"; do
 		lab_exec b ss -HK dst "$peer" >/dev/null
+		lab_exec a ss -HK src "$peer" >/dev/null
 	done
 	ip -n a link del red
 	ip -n a link del vrf0
