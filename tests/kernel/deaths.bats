@@ -44,7 +44,7 @@ dead() { sgk_gone "$(daemon)"; }
 # survived: it has done all of it, and is traced no more.
 survived() {
 	sgk_stop "$SGK_DIR/at.pid" KILL
-	[ "$1" -gt 1 ] || sgk_fail "the first step was not seen"
+	[ -s "$SGK_DIR/deaths" ] || sgk_fail "it did not die once: $(cat "$SGK_DIR/did")"
 	echo "# $(wc -l <"$SGK_DIR/deaths") deaths in up to $1 steps" >&3
 }
 
@@ -131,4 +131,4 @@ ungated() { [ "$(in_other)" = EPERM ]; } # the kernel's own policy
 @test "killed at any step of attach" { each attach 37; }
 @test "killed at any step of detach" { each detach 23; }
 @test "killed at any step of a reload that brings a gate or takes one off" { each reload 29; }
-@test "killed at any step of a policy on its way into the maps" { each policy 37; }
+@test "killed at any step of a policy on its way into the maps" { each policy 19; }
