@@ -222,7 +222,7 @@ struct dst_entry {
 struct sk_buff {
 	struct sock *sk;
 	struct net_device *dev;
-	unsigned long _skb_refdst;
+	unsigned long _skb_refdst, _nfct;
 	char cb[48]; /* in the IP layer one of the next two */
 };
 

@@ -112,7 +112,8 @@ __noinline int decide_once(struct call *c, const struct space_state *st)
 			return answer(&c->decision, REASON_NOXFRM_DEVICE);
 		return answer(&c->decision, c->stale_open ? REASON_STALE_OPEN : REASON_STALE);
 	}
-	route = c->packet && !c->forwarded ? packet_flags(c, st) : flow_route(c, st);
+	route = c->packet && !c->forwarded && c->flow.has_saddr ? packet_flags(c, st)
+								: flow_route(c, st);
 	if ((route & ROUTE_NOXFRM) && !(route & ROUTE_VRF))
 		return answer(&c->decision, REASON_NOXFRM_DEVICE);
 	/* an SA or hint that is missing refuses by itself; a policy that is missing does not */

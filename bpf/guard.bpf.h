@@ -6,7 +6,8 @@
  *
  * decide() is asked with what the packet itself says. Behind NAT those are the translated
  * addresses: the ones with which the kernel, too, asked its policies last (nf_xfrm_me_harder()).
- * "protected" is what it may not be in clear.
+ * With another source it finds no policy and sends in clear what a policy had protected: so it is
+ * asked for the socket's own source, too. "protected" is what it may not be in clear.
  *
  * Not judged: what stays on the host (the loopback device), what xfrm has made, what comes here
  * again, the kernel's neighbour discovery, and IKE.
@@ -196,29 +197,87 @@ static __always_inline bool guard_counted(const struct gate_settings *g)
 	return true;
 }
 
-/* What recent_find() does not know: may it leave? */
-static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
-					 const struct gate_settings *g, const struct packet *p)
+/*
+ * The socket's source takes the place of the packet's, 0: routing chose it, for its mark and its
+ * device. False: it is the same, or not known (a listener's, the kernel's own sockets'). A
+ * function of its own: a program's stack is 512 bytes, with all it calls.
+ */
+static __noinline bool flow_before_nat(struct __sk_buff *skb, struct flow *f,
+				       const struct bpf_sock *sk)
 {
-	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
-	struct bpf_sock *sk = skb->sk;
-	enum dst_says dst = dst_says(skb);
+	__be32 own[4] = {};
 
-	sk = sk ? bpf_sk_fullsock(sk) : NULL;
-	if (!sk)
+	if (f->family == AF_INET) {
+		own[0] = is_source4(sk->src_ip4) ? sk->src_ip4 : 0;
+	} else {
+		put_word(&own[0], sk->src_ip6[0], sk->src_ip6[1]);
+		put_word(&own[2], sk->src_ip6[2], sk->src_ip6[3]);
+		if (!is_source6(own))
+			__builtin_memset(own, 0, sizeof(own));
+	}
+	if (addr_equal(own, f->saddr) || !is_tracked(skb))
 		return false;
+	__builtin_memcpy(f->saddr, own, sizeof(own));
+	if (sk->protocol == f->proto && shows_ports(f->proto))
+		f->sport = bpf_htons(sk->src_port);
+	if (!addr_any(own))
+		return true;
+	f->has_saddr = KNOWN_NOT;
+	f->oif = sk->bound_dev_if;
+	f->has_oif = f->oif ? KNOWN_BOUND : KNOWN_NOT;
+	f->mark = sk->mark;
+	return (sk->type == SOCK_DGRAM || sk->type == SOCK_RAW) && !is_kernels(owner_of(skb)) &&
+	       !(f->family == AF_INET ? is_group4(f->daddr[0]) : is_group6(f->daddr));
+}
+
+static __always_inline void guard_begin(struct __sk_buff *skb, struct call *c, const struct flow *f)
+{
+	c->flow = *f;
 	__builtin_memset((void *)c + sizeof(c->flow), 0, sizeof(*c) - sizeof(c->flow));
 	c->packet = true;
 	c->bound = skb->ifindex;
 	c->transformed = is_transformed(skb, c->flow.family);
-	c->noxfrm = dst == DST_SAYS_EXEMPT;
-	if (dst == DST_SAYS_XFRM || (c->transformed && is_udp_encap(&c->flow, sk)))
+	c->noxfrm = dst_says(skb) == DST_SAYS_EXEMPT;
+}
+
+#define EPOCH_NONE (~0ULL)
+
+/* May it leave as its socket sent it? `epoch` of that answer, for recent_keep(). */
+static __always_inline bool judge_before_nat(struct __sk_buff *skb, struct call *c,
+					     const struct gate_settings *g, const struct flow *f,
+					     const struct bpf_sock *sk, __u64 *epoch)
+{
+	if (!c->noxfrm && !c->transformed && flow_before_nat(skb, &c->flow, sk)) {
+		packet_decide(c, g);
+		if (!may_leave(c))
+			return false;
+		*epoch = c->epoch;
+		guard_begin(skb, c, f);
+	}
+	return true;
+}
+
+/* What recent_find() does not know: may it leave? */
+static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
+					 const struct gate_settings *g, const struct flow *f,
+					 const struct packet *p)
+{
+	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
+	struct bpf_sock *sk = skb->sk;
+	__u64 epoch = EPOCH_NONE;
+
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk)
+		return false;
+	guard_begin(skb, c, f);
+	if (dst_says(skb) == DST_SAYS_XFRM || (c->transformed && is_udp_encap(f, sk)))
 		return true;
 	if (!p->read) {
 		answer(&c->decision, REASON_FLOW_UNKNOWN);
-	} else if (judge(skb, c, g, p)) {
+	} else if (judge_before_nat(skb, c, g, f, sk, &epoch) && judge(skb, c, g, p)) {
 		c->flow.netns = bpf_get_socket_cookie(skb);
-		if (is_plain_flow(p) && !c->transformed && !is_shared(owner_of(skb), sk))
+		if (is_plain_flow(p) && !c->transformed && !is_shared(owner_of(skb), sk) &&
+		    (epoch == EPOCH_NONE || epoch == c->epoch))
 			recent_keep(c, g);
 		return true;
 	} else if (is_exempt(skb, c, sk)) {
@@ -236,8 +295,7 @@ static __noinline bool guard_ask(struct __sk_buff *skb, const struct flow *f,
 
 	if (!gc)
 		return guard_counted(g); /* nobody can decide */
-	gc->call.flow = *f;
-	passes = guard_decide(skb, &gc->call, g, p);
+	passes = guard_decide(skb, &gc->call, g, f, p);
 	guard_call_give(gc);
 	return passes;
 }

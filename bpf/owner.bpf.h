@@ -14,7 +14,9 @@
 #define DST_NOXFRM    2
 #define SKB_DST_NOREF 1ULL
 
-#define SOCK_RAW 3
+/* include/linux/net.h */
+#define SOCK_DGRAM 2
+#define SOCK_RAW   3
 
 #define XFRM_POLICY_OUT	  1
 #define XFRM_POLICY_ALLOW 0
@@ -38,6 +40,18 @@ static __always_inline bool is_transformed(struct __sk_buff *skb, __u8 family)
 	}
 	read_kernel(flags, ((struct inet6_skb_parm *)cb)->flags);
 	return flags & IP6SKB_XFRM_TRANSFORMED;
+}
+
+/* Only what netfilter tracks is translated (nf_nat_inet_fn()). */
+static __always_inline bool is_tracked(struct __sk_buff *skb)
+{
+	const struct sk_buff *kernel = (const struct sk_buff *)skb;
+	unsigned long nfct = 0;
+
+	if (!bpf_core_field_exists(kernel->_nfct))
+		return false;
+	read_kernel(nfct, kernel->_nfct);
+	return nfct != 0;
 }
 
 enum dst_says {

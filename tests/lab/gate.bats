@@ -399,6 +399,65 @@ joins() { gated python3 "$BATS_TEST_DIRNAME/../kernel/option.py" "$@" wire; }
 	done
 }
 
+# SNAT on host a: the source 192.0.2.1 or 2001:db8::1 becomes one that no policy has.
+snat_up() {
+	lab_exec a ip addr add 192.0.2.77/24 dev wire
+	lab_exec a ip addr add 192.0.2.78/24 dev wire
+	lab_exec a ip addr add 2001:db8::77/64 dev wire nodad preferred_lft 0 # not chosen
+	lab_exec a nft -f - <<-END
+	table inet gate {
+		chain out {
+			type nat hook postrouting priority srcnat
+			meta l4proto { tcp, udp } th dport 80 ip daddr 192.0.2.2 snat ip to 192.0.2.77
+			meta l4proto { tcp, udp } th dport 80 ip6 daddr 2001:db8::2 snat ip6 to 2001:db8::77
+			ip daddr 192.0.2.2 icmp type echo-request snat ip to 192.0.2.77
+		}
+	}
+	END
+}
+snat_down() {
+	lab_exec a nft delete table inet gate
+	lab_exec a ip addr del 192.0.2.77/24 dev wire
+	lab_exec a ip addr del 192.0.2.78/24 dev wire
+	lab_exec a ip addr del 2001:db8::77/64 dev wire
+}
+# snat_leaks_not PROBE'S ARGS...: the guard drops it and counts that; without the guard it leaves in clear.
+snat_leaks_not() {
+	gate_mark
+	gated "$LAB_PROBE" "$@" --for 1 --wait 200 >/dev/null || :
+	[ "$(gate_plain)" = 0 ] || { lab_fail "$*: $(gate_plain) in clear"; return 1; }
+	[ "$(gate_moved guard_dropped)" -ge 1 ] || { lab_fail "$*: not dropped"; return 1; }
+	sagate attach /gated --name gated --set guard=off
+	gated "$LAB_PROBE" "$@" --for 1 --wait 200 >/dev/null || :
+	sagate attach /gated --name gated
+	[ "$(gate_plain)" -ge 1 ] || { lab_fail "$*: nothing in clear without the guard either"; return 1; }
+}
+
+@test "SNAT: with a source that no policy has nothing leaves in clear that its policy had protected" {
+	local to
+	gate_lab conn=t4 -- conn=t6 family=6
+	for to in 192.0.2.2 2001:db8::2; do gated "$LAB_PROBE" tcp $to 80 --echo --for 60 >/dev/null; done
+	snat_up
+	for to in 192.0.2.2 2001:db8::2; do
+		snat_leaks_not tcp $to 80
+		snat_leaks_not udp $to 80 --connected
+		snat_leaks_not udp $to 80
+	done
+	gate_mark
+	gate_others EPERM 192.0.2.2 ping
+	[ "$(gate_plain)" = 0 ]
+	# who had no policy before has none after
+	gate_mark
+	gate_passes tcp 192.0.2.2 80 --bind 192.0.2.78 --echo
+	gate_passes udp 192.0.2.2 80 --bind 192.0.2.78 --echo
+	[ "$(gate_moved guard_dropped)" = 0 ]
+	snat_down
+	gate_mark
+	for to in 192.0.2.2 2001:db8::2; do gate_passes tcp $to 80 --echo; done
+	[ "$(gate_plain)" = 0 ]
+	gate_touched
+}
+
 @test "without VICI an injected ACQUIRE starts the IKE daemon of a trap" {
 	gate_lab a:start_action=trap
 	GATE_TRIGGER=acquire GATE_VICI=$LAB_DIR/nobody GATE_REQUIRE=no gate_conf
