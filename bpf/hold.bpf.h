@@ -275,22 +275,28 @@ static __always_inline int hold_signal_off(struct task_struct *task, struct hold
 	return ERESTARTNOINTR;
 }
 
-/* The call came back from the handler of a signal: is one without SA_RESTART to end it? */
-static __always_inline bool hold_is_interrupted(struct task_struct *task, struct hold *h)
+/* Does a call go on behind the handler of that signal? */
+static __always_inline bool handler_restarts(struct task_struct *task, __u8 signal)
 {
 	const struct sighand_struct *hand = NULL;
 	unsigned long flags = 0;
-	__u8 signal = h->signal;
 	const void *at;
 
-	h->signal = 0;
-	if (!h->restarts || !signal)
-		return false;
 	bpf_core_read(&hand, sizeof(hand), &task->sighand);
 	at = __builtin_preserve_access_index(&hand->action[0].sa.sa_flags);
 	at += (__u64)(signal - 1) * bpf_core_type_size(struct k_sigaction);
 	bpf_probe_read_kernel(&flags, sizeof(flags), at);
-	return !(flags & SA_RESTART);
+	return flags & SA_RESTART;
+}
+
+/* The call came back: is the handler of a signal, one without SA_RESTART, to end it? */
+static __always_inline bool hold_is_interrupted(struct task_struct *task, struct hold *h)
+{
+	__u8 signal = h->signal;
+
+	h->signal = h->stopped = 0;
+	h->released = 0;
+	return h->restarts && signal && !handler_restarts(task, signal);
 }
 
 static __always_inline int hold_kick_off(struct task_struct *task, __u32 tid, struct hold *h)
@@ -313,24 +319,32 @@ static __always_inline int hold_kick_off(struct task_struct *task, __u32 tid, st
 	return 0;
 }
 
-static __always_inline bool hold_is(const struct hold *h, const struct hold_call *call)
+/* However long it was stopped, or its handler ran: the call is made again, and not a new one. */
+static __always_inline bool hold_comes_back(struct task_struct *task, const struct hold *h)
+{
+	return h->stopped || (h->signal && (h->restarts || handler_restarts(task, h->signal)));
+}
+
+static __always_inline bool hold_is(const struct hold *h, const struct hold_call *call,
+				    struct task_struct *task)
 {
 	const struct flow *f = call->flow;
 
+	if (h->released && call->now - h->released > HOLD_AGAIN_NS && !hold_comes_back(task, h))
+		return false;
 	return h->hook == call->hook && h->nonblocking == call->nonblocking &&
-	       !(h->released && call->now - h->released > HOLD_AGAIN_NS) && h->netns == f->netns &&
-	       h->proto == f->proto && h->family == f->family && h->dport == f->dport &&
-	       h->daddr[0] == f->daddr[0] && h->daddr[1] == f->daddr[1] &&
+	       h->netns == f->netns && h->proto == f->proto && h->family == f->family &&
+	       h->dport == f->dport && h->daddr[0] == f->daddr[0] && h->daddr[1] == f->daddr[1] &&
 	       h->daddr[2] == f->daddr[2] && h->daddr[3] == f->daddr[3];
 }
 
 /* The call that waits already, or a new one. NULL: there is no room. */
-static __always_inline struct hold *hold_of(const struct hold_call *call)
+static __always_inline struct hold *hold_of(const struct hold_call *call, struct task_struct *task)
 {
 	struct hold *h = bpf_map_lookup_elem(&holds, &call->tid);
 	struct hold new;
 
-	if (h && hold_is(h, call))
+	if (h && hold_is(h, call, task))
 		return h;
 	__builtin_memset(&new, 0, sizeof(new));
 	new.since = call->now;
@@ -433,7 +447,7 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 					     struct gate_counters *count, struct task_struct *task,
 					     int *code)
 {
-	struct hold *h = hold_of(call);
+	struct hold *h = hold_of(call, task);
 
 	if (!h)
 		return UNHELD_TABLE;
@@ -443,7 +457,7 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 		return h->stop;
 	if (hold_is_let_down(h, call->now))
 		return UNHELD_SPIN;
-	if (hold_kick_way == KICK_SIGNALS && hold_is_interrupted(task, h)) {
+	if (hold_is_interrupted(task, h)) {
 		*code = EINTR;
 		return UNHELD_NOT;
 	}

@@ -434,8 +434,9 @@ struct hold {
 	__u8 kick;     /* 1: a program on the way out has to make the call restart */
 	__u8 stop;     /* enum unheld: the daemon does not put it to sleep, it is to be rejected */
 	__u8 restarts; /* 1: no handler of a signal ends it by itself */
-	__u8 signal;   /* restarts: the one for whose handler the daemon let it out, 0: none */
-	__u8 pad[2];
+	__u8 signal;   /* the one for whose handler the daemon let it out, 0: none */
+	__u8 stopped;  /* 1: it let it out to be stopped, and no handler ends the call */
+	__u8 pad;
 };
 
 /* hold_pids: a process, by its id, of whose threads some sleep in waiting rooms. */
@@ -466,7 +467,7 @@ enum kick {
 #define HOLD_PATIENCE_NS 300000000ULL
 /* The daemon is told again when the thread still turns. */
 #define HOLD_ASK_EVERY_NS 20000000ULL
-/* A thread that was let go so long ago makes a new call. */
+/* A thread that was let go so long ago makes a new call; see also hold_comes_back(). */
 #define HOLD_AGAIN_NS 1000000000ULL
 
 /* events, RINGBUF. */

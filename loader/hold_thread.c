@@ -104,6 +104,22 @@ int hold_stat_started(const char *stat, uint64_t *ticks)
 	return 0;
 }
 
+/* proc_pid_stat(5): field 3. */
+bool hold_stat_stopped(const char *stat)
+{
+	const char *state = strrchr(stat, ')');
+
+	return state && (!strncmp(state, ") T", 3) || !strncmp(state, ") t", 3));
+}
+
+bool hold_thread_stopped(pid_t tid)
+{
+	const struct hold_thread t = {.pid = tid, .tid = tid};
+	char text[4096];
+
+	return !read_text(&t, "stat", text, sizeof(text)) && hold_stat_stopped(text);
+}
+
 enum hold_thread_state hold_thread_look(const struct hold_thread *t, int *handled)
 {
 	const uint64_t tick = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK);

@@ -26,11 +26,15 @@ struct hold_thread {
 /* *handled: if it is HOLD_THREAD_SIGNALLED, as hold_status_handled() says. */
 enum hold_thread_state hold_thread_look(const struct hold_thread *t, int *handled);
 
+/* By SIGSTOP or its kind, or by a debugger; false: it is not, or has ended. */
+bool hold_thread_stopped(pid_t tid);
+
 /* The parts, on the text of /proc/PID/task/TID/{status,syscall,stat}; pure. */
 int hold_status_signalled(const char *status, bool signals);
 /* The pending signal whose handler is the first to run, SIGCONT apart; 0: none has any. */
 int hold_status_handled(const char *status);
 int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp);
 int hold_stat_started(const char *stat, uint64_t *ticks);
+bool hold_stat_stopped(const char *stat);
 
 #endif

@@ -84,9 +84,12 @@ void holds_forget(struct holds *h, struct one *o)
 	free(o);
 }
 
+enum { NO_SIGNAL = -1 };
+
 /*
  * What BPF must know before the thread goes on: when, so that its next call is none of this one's
- * turns; and the signal that may have ended it, 0: none. Only while it sleeps: see bpf_hold_put().
+ * turns; and the signal that may have ended it, 0: one that stops it. Only while it sleeps: see
+ * bpf_hold_put().
  */
 static void note_released(struct holds *h, const struct one *o, int handled)
 {
@@ -97,7 +100,8 @@ static void note_released(struct holds *h, const struct one *o, int handled)
 	entry.released = boot_ns();
 	entry.tries = 0;
 	entry.asked = 0;
-	entry.signal = (__u8)handled;
+	entry.signal = handled > 0 ? (__u8)handled : 0;
+	entry.stopped = !handled;
 	bpf_hold_put(h->bpf, o->tid, &entry);
 }
 
@@ -116,7 +120,7 @@ static void release_room(struct holds *h, struct room *room, enum hold_end why)
 
 	DL_FOREACH(h->list, o)
 		if (o->room == room)
-			note_released(h, o, 0);
+			note_released(h, o, NO_SIGNAL);
 	room_thaw(room);
 	DL_FOREACH_SAFE(h->list, o, next) {
 		if (o->room != room)
@@ -129,7 +133,7 @@ static void release_room(struct holds *h, struct room *room, enum hold_end why)
 void holds_release_one(struct holds *h, struct one *o, enum hold_end why)
 {
 	if (why != HOLD_GONE)
-		note_released(h, o, 0);
+		note_released(h, o, NO_SIGNAL);
 	else
 		bpf_hold_del(h->bpf, o->tid);
 	if (!o->out)

@@ -111,6 +111,18 @@ static __u64 end_late(struct holds *h, __u64 now)
 	return first;
 }
 
+/* Until when a call may come back that does not sleep, as it was: see hold_comes_back(). */
+static __u64 comes_back_until(__u32 tid, const struct hold *entry, __u64 now)
+{
+	__u64 last = entry->released ? entry->released : entry->asked;
+
+	if (entry->stopped && hold_thread_stopped((pid_t)tid))
+		last = now;
+	else if ((entry->stopped || entry->signal) && entry->until > last)
+		last = entry->until;
+	return last + HOLD_AGAIN_NS;
+}
+
 /* Of calls that have ended nothing stays. */
 static void sweep_entry(void *ctx, __u32 tid, const struct hold *entry)
 {
@@ -118,7 +130,7 @@ static void sweep_entry(void *ctx, __u32 tid, const struct hold *entry)
 	struct one *o;
 
 	HASH_FIND(hh, h->by_tid, &tid, sizeof(tid), o);
-	if (o || (entry->released ? entry->released : entry->asked) + HOLD_AGAIN_NS >= h->map_swept)
+	if (o || comes_back_until(tid, entry, h->map_swept) >= h->map_swept)
 		h->map_used = true;
 	else
 		bpf_hold_del(h->bpf, tid);

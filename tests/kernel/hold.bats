@@ -226,6 +226,26 @@ is_stopped() { grep -q '^State:.*[Tt] ' "/proc/$1/status"; }
 	setting --set hold-timeout=20s
 }
 
+@test "to be stopped begins no deadline anew, and one that passes meanwhile has passed; nor does a handler that takes long" {
+	setting --set hold-timeout=4s
+	begin udp 192.0.2.3 80
+	kill -STOP "$begun"
+	sgk_wait 5 is_stopped "$begun"
+	sleep 2.5
+	kill -CONT "$begun"
+	came_to EAGAIN '.ms >= 3990 and .ms < 5500'
+	begin udp 192.0.2.3 80
+	kill -STOP "$begun"
+	sleep 7
+	kill -CONT "$begun"
+	came_to EAGAIN '.ms >= 7000 and .ms < 8500'
+	begin udp 192.0.2.3 80 --restart 10 --lasts 2000
+	sleep 0.2
+	kill -USR1 "$begun"
+	came_to EAGAIN '.ms >= 3990 and .ms < 5500 and .handled == 1'
+	setting --set hold-timeout=20s
+}
+
 @test "the other threads of the program run on" {
 	begin udp 192.0.2.3 80 --tick
 	sleep 0.5

@@ -8,6 +8,7 @@
  * --nonblock  the socket is O_NONBLOCK        --dontwait  the send is MSG_DONTWAIT
  * --sndtimeo MS                               --repeat N  so many calls, results counted
  * --handler SIGNAL, --restart SIGNAL          a handler without and with SA_RESTART
+ * --lasts MS  so long a handler takes
  * --timer US  one SIGALRM (14) within that time of each call, at random
  * --tick      a second thread counts meanwhile
  * --answer MS what recv() then comes to is counted, too: EAGAIN after so long (SO_RCVTIMEO)
@@ -39,10 +40,13 @@ static volatile unsigned long ticks;
 static unsigned int results[4096]; /* by errno */
 static double longest_eintr;
 
+static struct timespec lasts;
+
 static void on_signal(int sig)
 {
 	(void)sig;
 	handled++;
+	nanosleep(&lasts, NULL);
 }
 
 static void *tick(void *unused)
@@ -301,6 +305,7 @@ int main(int argc, char **argv)
 		{"repeat", required_argument, NULL, 'r'},
 		{"handler", required_argument, NULL, 'h'},
 		{"restart", required_argument, NULL, 'R'},
+		{"lasts", required_argument, NULL, 'l'},
 		{"timer", required_argument, NULL, 'T'},
 		{"tick", no_argument, NULL, 't'},
 		{0},
@@ -325,6 +330,9 @@ int main(int argc, char **argv)
 			handle(atoi(optarg), 0);
 		else if (o == 'R')
 			handle(atoi(optarg), SA_RESTART);
+		else if (o == 'l')
+			lasts = (struct timespec){atoi(optarg) / 1000,
+						  atoi(optarg) % 1000 * 1000000L};
 		else if (o == 'T')
 			c.timer_us = atoi(optarg);
 		else if (o == 't' && pthread_create(&thread, NULL, tick, NULL))

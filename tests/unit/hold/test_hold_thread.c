@@ -115,6 +115,16 @@ static void the_start_is_found_behind_any_name(void **state)
 	assert_int_equal(hold_stat_started("", &ticks), -EINVAL);
 }
 
+static void stopped_is_one_that_a_signal_or_a_debugger_stopped(void **state)
+{
+	(void)state;
+	assert_true(hold_stat_stopped("7 (a) T 1 2"));
+	assert_true(hold_stat_stopped("7 (a) S 1) t 1 2"));
+	assert_false(hold_stat_stopped("7 (a) T 1) S 1 2"));
+	assert_false(hold_stat_stopped("7 (a) D 1 2"));
+	assert_false(hold_stat_stopped("7"));
+}
+
 static void the_options_are_those_of_the_file_system(void **state)
 {
 	char line[] = "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 "
@@ -133,6 +143,7 @@ int main(void)
 		cmocka_unit_test(the_kicks_own_signal_waits_and_others_are_told),
 		cmocka_unit_test(only_some_calls_are_held),
 		cmocka_unit_test(the_start_is_found_behind_any_name),
+		cmocka_unit_test(stopped_is_one_that_a_signal_or_a_debugger_stopped),
 		cmocka_unit_test(the_options_are_those_of_the_file_system),
 	};
 
