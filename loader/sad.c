@@ -111,7 +111,7 @@ static int put_found(struct sad *sad, const struct sa_info *sa, struct sad_entry
 		old->unsure = 0;
 	if (old && sa_equal(&old->sa, sa)) {
 		entry_refresh(sad, old);
-		old->sa.life = sa->life;
+		sad_slots_again(sad, old, sa);
 		return 0;
 	}
 	if (old && same_group(sad, old, sa)) {

@@ -24,37 +24,66 @@ void sad_life_now(struct sad_now *now)
 }
 
 /*
- * Nanoseconds left of `limit` seconds since `start`, a time of the wall clock. After a step of that
- * clock `start` may lie ahead, or long ago: never more than the limit and LATE are left, nor less
- * than nothing.
+ * Nanoseconds left of `limit` seconds since `start`, a time of the wall clock, of an SA that the
+ * kernel still has. When `start` lies ahead, or so long ago that it should have none, that clock
+ * was set since, nobody knows how much is left, and *known is false: the kernel's timer does not
+ * follow it.
  */
-static __u64 remaining(__u32 limit, __u64 start, __u64 real)
+static __u64 remaining(__u32 limit, __u64 start, __u64 real, bool *known)
 {
 	const __u64 seconds = (__u64)limit + LATE, whole = seconds * NS, now = real / NS;
 
-	if (start > now)
-		return whole;
-	if (now - start > seconds || real - start * NS >= whole)
-		return 0;
-	return whole - (real - start * NS);
+	if (start <= now && now - start <= seconds && real - start * NS < whole)
+		return whole - (real - start * NS);
+	*known = false;
+	return whole;
 }
 
 /* xfrm_timer_handler: the earlier of both; without a first use the second does not run yet. */
-__u64 sad_life_deadline(const struct sa_life *life, void (*clock)(struct sad_now *now))
+static __u64 deadline_at(const struct sa_life *life, const struct sad_now *now, bool *known)
 {
 	__u64 left = ~0ULL, use;
-	struct sad_now now;
 
-	if (!life->hard_add && !(life->hard_use && life->use_time))
-		return 0;
-	clock(&now);
+	*known = true;
 	if (life->hard_add)
-		left = remaining(life->hard_add, life->add_time, now.real);
+		left = remaining(life->hard_add, life->add_time, now->real, known);
 	if (life->hard_use && life->use_time) {
-		use = remaining(life->hard_use, life->use_time, now.real);
+		use = remaining(life->hard_use, life->use_time, now->real, known);
 		left = use < left ? use : left;
 	}
-	return now.boot + left ? now.boot + left : 1;
+	return now->boot + left;
+}
+
+static bool runs(const struct sa_life *life)
+{
+	return life->hard_add || (life->hard_use && life->use_time);
+}
+
+__u64 sad_life_deadline(const struct sa_life *life, void (*clock)(struct sad_now *now))
+{
+	struct sad_now now;
+	bool known;
+
+	if (!runs(life))
+		return 0;
+	clock(&now);
+	return deadline_at(life, &now, &known);
+}
+
+__u64 sad_life_deadline_again(__u64 deadline, const struct sa_life *life,
+			      void (*clock)(struct sad_now *now))
+{
+	struct sad_now now;
+	__u64 again;
+	bool known;
+
+	if (!deadline || !runs(life))
+		return deadline;
+	clock(&now);
+	again = deadline_at(life, &now, &known);
+	if (known ? again > deadline + LATE * NS : now.boot >= deadline)
+		return again;
+	return deadline;
 }
 
 bool sad_life_starts_equal(const struct sa_life *a, const struct sa_life *b)

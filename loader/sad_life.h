@@ -17,6 +17,14 @@ void sad_life_now(struct sad_now *now);
  */
 __u64 sad_life_deadline(const struct sa_life *life, void (*clock)(struct sad_now *now));
 
+/*
+ * The same of an SA that was known with that deadline, and that the kernel lists again as it was:
+ * a later one when the wall clock was set back, since the kernel then keeps it longer
+ * (xfrm_timer_handler()), or when it should be gone. Never an earlier one.
+ */
+__u64 sad_life_deadline_again(__u64 deadline, const struct sa_life *life,
+			      void (*clock)(struct sad_now *now));
+
 /* Seconds until the end that a deadline is of, at least 0; -1: `deadline` is 0. */
 __s64 sad_life_left(__u64 deadline, void (*clock)(struct sad_now *now));
 

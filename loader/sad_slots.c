@@ -285,17 +285,35 @@ static void group_rewrite(struct sad *sad, struct sad_entry *e, const struct sad
 		group_break(&g);
 }
 
-void sad_slots_change(struct sad *sad, struct sad_entry *e, const struct sa_info *sa)
+/* It says `sa` from now on. */
+static void change(struct sad *sad, struct sad_entry *e, const struct sa_info *sa, __u64 deadline)
 {
 	struct sad_value was;
 	struct sad_group g;
 
 	sad_group_open(sad, &e->sa, &g);
 	make_value(e, e->slot, g.slots, &was);
-	if (!sad_life_starts_equal(&e->sa.life, &sa->life))
-		e->deadline = sad_life_deadline(&sa->life, sad->clock);
+	e->deadline = deadline;
 	e->sa = *sa;
 	group_rewrite(sad, e, &was);
+}
+
+void sad_slots_change(struct sad *sad, struct sad_entry *e, const struct sa_info *sa)
+{
+	change(sad, e, sa,
+	       sad_life_starts_equal(&e->sa.life, &sa->life)
+		       ? e->deadline
+		       : sad_life_deadline(&sa->life, sad->clock));
+}
+
+void sad_slots_again(struct sad *sad, struct sad_entry *e, const struct sa_info *sa)
+{
+	const __u64 deadline = sad_life_deadline_again(e->deadline, &sa->life, sad->clock);
+
+	if (deadline != e->deadline)
+		change(sad, e, sa, deadline);
+	else
+		e->sa.life = sa->life;
 }
 
 bool sad_image(const struct sad *sad, const struct sad_key *key, struct sad_value *value)

@@ -19,6 +19,8 @@ void sad_slots_remove(struct sad *sad, struct sad_entry *e);
 
 /* Makes a standing entry say `sa`, which is usable and of the same group: at most one write. */
 void sad_slots_change(struct sad *sad, struct sad_entry *e, const struct sa_info *sa);
+/* It was listed again as it was, but for what its life has come to. */
+void sad_slots_again(struct sad *sad, struct sad_entry *e, const struct sa_info *sa);
 
 /* Room was made: what the map refused before is tried again, until `max` or a few more are in. */
 void sad_slots_refill(struct sad *sad, size_t max);

@@ -352,10 +352,23 @@ static void a_deadline_is_of_boottime_and_survives_a_clock_step(void **state)
 	assert_int_equal(slot(&o, &s, 0)->deadline, (5000 + 590 + LATE) * NS);
 	s.reqid = 3;
 	assert_int_equal(sad_put(o.sad, &s), 1);
-	/* Learnt of only after a step: between nothing and all of it is left. */
+	/* Learnt of only after a step: the kernel has it, and nobody knows for how long. */
 	t = sa(2, 600);
 	sad_put(o.sad, &t);
-	assert_int_equal(slot(&o, &t, 1)->deadline, 5000 * NS);
+	assert_int_equal(slot(&o, &t, 1)->deadline, (5600 + LATE) * NS);
+	now.boot += 600 * NS; /* it should be over, and is listed: it is not */
+	now.real += 600 * NS;
+	assert_int_equal(sad_put(o.sad, &s), 0);
+	assert_int_equal(slot(&o, &s, 0)->deadline, (5600 + 600 + LATE) * NS);
+	now.boot -= 600 * NS;
+	now.real = 1000510 * NS; /* less is left: the kernel's timer does not follow */
+	assert_int_equal(sad_put(o.sad, &t), 0);
+	assert_int_equal(slot(&o, &t, 1)->deadline, (5600 + LATE) * NS);
+	now.boot += 300 * NS;
+	now.real = 1000000 * NS; /* set back: the kernel counts anew at the end of its timer */
+	assert_int_equal(sad_put(o.sad, &t), 0);
+	assert_int_equal(slot(&o, &t, 1)->deadline, (5300 + 600 + LATE) * NS);
+	now.boot -= 300 * NS;
 	now.real = 3 * NS;
 	t = sa(3, 600);
 	sad_put(o.sad, &t);
