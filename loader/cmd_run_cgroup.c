@@ -49,14 +49,19 @@ static int make_in(struct run_cgroup *c, const char *mount, const char *parent)
 	if (mkdir(c->dir, 0755) < 0)
 		return -errno;
 	r = check_type(c->dir);
-	if (r == 0)
-		r = open_procs(c->dir);
-	if (r < 0) {
+	if (r < 0)
 		rmdir(c->dir);
-		return r;
-	}
-	c->procs = r;
-	return 0;
+	return r;
+}
+
+/* A cgroup's cgroup.procs takes this process. */
+static int move_to(const char *dir)
+{
+	_cleanup_close_ int fd = open_procs(dir);
+
+	if (fd < 0)
+		return fd;
+	return write(fd, "0", 1) < 0 ? -errno : 0;
 }
 
 int run_cgroup_make(struct run_cgroup *c, struct error *e)
@@ -65,11 +70,12 @@ int run_cgroup_make(struct run_cgroup *c, struct error *e)
 	struct error why = {};
 	int r = cgroup_mount(mount, e);
 
-	c->procs = -1;
+	c->left[0] = '\0';
 	if (r < 0)
 		return r;
 	r = cgroup_of_pid(0, own, &why);
 	if (r == 0) {
+		snprintf(c->left, sizeof(c->left), "%s%s", mount, own);
 		r = make_in(c, mount, own);
 		if (r == 0)
 			return 0;
@@ -88,9 +94,20 @@ int run_cgroup_make(struct run_cgroup *c, struct error *e)
 	return 0;
 }
 
+int run_cgroup_enter(struct run_cgroup *c, struct error *e)
+{
+	int r = move_to(c->dir);
+
+	return r < 0 ? error_set(e, r, "cgroup", "%.300s cannot be entered: %s", c->dir,
+				 strerror(-r))
+		     : 0;
+}
+
 int run_cgroup_remove(struct run_cgroup *c)
 {
-	cleanup_close(&c->procs);
-	c->procs = -1;
-	return rmdir(c->dir) < 0 && errno != ENOENT ? -errno : 0;
+	int r = c->left[0] ? move_to(c->left) : 0;
+
+	if (!rmdir(c->dir) || errno == ENOENT)
+		return 0;
+	return r < 0 ? r : -errno;
 }

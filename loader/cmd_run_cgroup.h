@@ -8,9 +8,9 @@
 #include "error.h"
 
 struct run_cgroup {
-	char path[PATH_MAX]; /* from the v2 root, as the daemon takes it */
-	char dir[PATH_MAX];  /* in the file system */
-	int procs;	     /* cgroup.procs, close-on-exec */
+	char path[PATH_MAX];	 /* from the v2 root, as the daemon takes it */
+	char dir[PATH_MAX];	 /* in the file system */
+	char left[2 * PATH_MAX]; /* where we were before, in the file system; empty: not known */
 };
 
 /*
@@ -19,7 +19,11 @@ struct run_cgroup {
  */
 int run_cgroup_make(struct run_cgroup *c, struct error *e);
 
-/* Removes it. -EBUSY: processes live in it still; 0 when it is gone already. */
+/* This process moves into it. 0 or -errno with *e. */
+int run_cgroup_enter(struct run_cgroup *c, struct error *e);
+
+/* Goes back to where we were, if we have entered it, and removes it. 0, also when it is gone
+ * already, or -errno. */
 int run_cgroup_remove(struct run_cgroup *c);
 
 #endif

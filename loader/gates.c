@@ -125,6 +125,14 @@ static void log_gate(const struct gate *gate, const char *what)
 			    gate->name);
 }
 
+/* The cgroups that sagate run makes have such names; they go when they are empty. */
+static enum gate_source adopted_source(const struct gate *gate)
+{
+	const char *last = strrchr(gate->cgroup, '/');
+
+	return last && !strncmp(last, "/sagate-run-", 12) ? GATE_RUN : GATE_COMMAND;
+}
+
 /* -ENOENT: it is gone. Any other error: its links go on deciding, and it is tried again. */
 static int adopt(struct gates *g, struct gate *gate, struct error *e)
 {
@@ -137,6 +145,7 @@ static int adopt(struct gates *g, struct gate *gate, struct error *e)
 		gate->cgroup_id = gate->settings.cgroup_id = 0;
 	else
 		log_gate(gate, "adopted");
+	gate->source = err ? GATE_COMMAND : adopted_source(gate);
 	return err;
 }
 
@@ -148,8 +157,6 @@ static int adopt_one(struct gates *g, const char *name)
 
 	if (!gate)
 		return -ENOMEM;
-	/* sagate run names its gates so; its cgroup goes when it is empty */
-	gate->source = strncmp(name, "run-", 4) ? GATE_COMMAND : GATE_RUN;
 	err = adopt(g, gate, &e);
 	if (err)
 		log_warning("gate %s is not adopted: %s", name, e.message);
@@ -311,6 +318,44 @@ static void drop(struct gates *g, struct gate *gate)
 	gate_free(gate);
 }
 
+/* cgroup.events: "populated 0" when no process is left in it or below. */
+static bool is_empty(const char *cgroup)
+{
+	_cleanup_close_ int dir = cgroup_open(cgroup, NULL), fd = -1;
+	char text[256];
+	ssize_t n;
+
+	if (dir < 0)
+		return false;
+	fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return strstr(text, "populated 0");
+}
+
+/* False: not yet, it has a child cgroup, such as a waiting room. */
+static bool remove_cgroup(const char *cgroup)
+{
+	char mount[PATH_MAX], path[2 * PATH_MAX];
+
+	if (cgroup_mount(mount, NULL))
+		return true;
+	snprintf(path, sizeof(path), "%s%s", mount, cgroup);
+	if (!rmdir(path))
+		return true;
+	if (errno != EBUSY)
+		log_warning("%s: cannot be removed: %s", path, strerror(errno));
+	return errno != EBUSY;
+}
+
+/* A run whose command has ended, and all that it left: its cgroup is removed now. */
+static bool run_ended(const struct gate *gate)
+{
+	return gate->source == GATE_RUN && is_empty(gate->cgroup) && remove_cgroup(gate->cgroup);
+}
+
 int gates_attach(struct gates *g, const char *name, const char *cgroup, enum gate_source source,
 		 const struct gate_settings *settings, struct error *e)
 {
@@ -332,7 +377,8 @@ int gates_attach(struct gates *g, const char *name, const char *cgroup, enum gat
 
 		/* a cgroup that is gone, perhaps made anew, and was not missed yet: see check_one()
 		 */
-		if (source != GATE_CONFIG && cgroup_path(gate->cgroup_id, path, NULL) != -ENOENT)
+		if (source != GATE_CONFIG && !run_ended(gate) &&
+		    cgroup_path(gate->cgroup_id, path, NULL) != -ENOENT)
 			return error_set(e, -EEXIST, "gate-exists",
 					 "gate %s is attached to %s: detach it first or use --name",
 					 name, gate->cgroup);
@@ -382,38 +428,6 @@ void gates_reload_end(struct gates *g)
 	}
 }
 
-/* cgroup.events: "populated 0" when no process is left in it or below. */
-static bool is_empty(const char *cgroup)
-{
-	_cleanup_close_ int dir = cgroup_open(cgroup, NULL), fd = -1;
-	char text[256];
-	ssize_t n;
-
-	if (dir < 0)
-		return false;
-	fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return false;
-	text[n] = '\0';
-	return strstr(text, "populated 0");
-}
-
-/* False: not yet, it has a child cgroup, such as a waiting room. */
-static bool remove_cgroup(const char *cgroup)
-{
-	char mount[PATH_MAX], path[2 * PATH_MAX];
-
-	if (cgroup_mount(mount, NULL))
-		return true;
-	snprintf(path, sizeof(path), "%s%s", mount, cgroup);
-	if (!rmdir(path))
-		return true;
-	if (errno != EBUSY)
-		log_warning("%s: cannot be removed: %s", path, strerror(errno));
-	return errno != EBUSY;
-}
-
 /* Detached links alone are no proof: see gate_watch(). */
 static bool is_gone(const struct gate *gate)
 {
@@ -445,8 +459,7 @@ static void check_one(struct gates *g, struct gate *gate)
 	if (!gate->cgroup_id) {
 		if (attach_cgroup(g, gate, &e))
 			note_unattached(gate, &e);
-	} else if (gate->source == GATE_RUN && is_empty(gate->cgroup) &&
-		   remove_cgroup(gate->cgroup)) {
+	} else if (run_ended(gate)) {
 		log_info("gate %s ended: its cgroup is empty", gate->name);
 		drop(g, gate);
 	}

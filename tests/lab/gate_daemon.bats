@@ -202,6 +202,7 @@ gate_log_has() { grep -q "$1" "$GATE_DIR/log"; }
 	gate_reload
 }
 
+gate_is_alone() { [ "$(sagate show gates --json | jq -c '[.[].name]')" = '["gated"]' ]; }
 gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$1\")"; }
 
 # bats test_tags=once
@@ -218,7 +219,8 @@ gate_requires() { sagate show requirements --json | jq -e "any(.[]; .name == \"$
 	[ "$(jq .echoed <<<"$output")" = 1 ]
 	run -0 --separate-stderr sagate explain tcp 192.0.2.2:80
 	run -127 sagate run -- /no/such/program
-	[ "$(sagate show gates --json | jq -c '[.[].name]')" = '["gated"]' ]
+	# by the daemon, within a second
+	lab_wait_until 10 gate_is_alone
 	[ -z "$(ls -d /sys/fs/cgroup/sagate-run-* 2>/dev/null)" ]
 	[ "$(ls /sys/fs/bpf/sagate/gate)" = gated ]
 	[ "$(gate_plain)" = 0 ]

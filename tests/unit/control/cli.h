@@ -89,10 +89,20 @@ static void remember(const char *command, const json_t *args)
 	json_decref(o);
 }
 
+/* There is a gate "taken"; and one of every name run-PID, for who sets errno-failed. */
+static bool is_taken(const json_t *args, const char *name)
+{
+	if (json_object_get(json_object_get(args, "settings"), "errno-failed"))
+		return !strncmp(name, "run-", 4) && !strchr(name + 4, '-');
+	return !strcmp(name, "taken");
+}
+
 static int attach_answer(const json_t *args, json_t **result, struct error *e)
 {
 	const char *name = json_get_text(args, "name");
 
+	if (is_taken(args, name))
+		return error_set(e, -EEXIST, "gate-exists", "gate %s: there is one", name);
 	if (!strcmp(name, "refused"))
 		return error_set(e, -ENOENT, "no-such-cgroup", "no cgroup here");
 	*result = json_pack("{s:s,s:O,s:s,s:{s:s}}", "name", name, "cgroup",

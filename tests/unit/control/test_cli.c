@@ -6,7 +6,7 @@
 /* needs: loader/cmd_explain.c loader/cmd_flow.c loader/cmd_wait.c */
 /* needs: loader/cmd_oci_hook.c loader/oci_state.c loader/oci_cgroup.c */
 /* needs: loader/cmd_help.c loader/cmd_run.c loader/cmd_run_cgroup.c */
-/* needs: loader/cmd_run_child.c loader/cmd_show.c loader/cmd_status.c loader/cmd_version.c */
+/* needs: loader/cmd_show.c loader/cmd_status.c loader/cmd_version.c */
 /* needs: loader/cmd_watch.c loader/client.c loader/render.c loader/render_checks.c */
 /* needs: loader/render_event.c loader/render_explain.c loader/render_lists.c */
 /* needs: loader/render_metrics.c loader/render_status.c loader/config.c */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `sagate run` against a scripted daemon: exit statuses, signals, stops, and what is left behind.
+ * `sagate run` against a scripted daemon: what it asks of it, exit statuses, signals, stops, and
+ * what is left behind: an empty cgroup, which the real daemon removes.
  * As root and with cgroup v2; skipped elsewhere.
  */
 /* needs: loader/cmd.c loader/cmd_args.c loader/cmd_attach.c loader/cmd_daemon.c */
@@ -9,7 +10,7 @@
 /* needs: loader/cmd_explain.c loader/cmd_flow.c loader/cmd_wait.c */
 /* needs: loader/cmd_oci_hook.c loader/oci_state.c loader/oci_cgroup.c */
 /* needs: loader/cmd_help.c loader/cmd_run.c loader/cmd_run_cgroup.c */
-/* needs: loader/cmd_run_child.c loader/cmd_show.c loader/cmd_status.c loader/cmd_version.c */
+/* needs: loader/cmd_show.c loader/cmd_status.c loader/cmd_version.c */
 /* needs: loader/cmd_watch.c loader/client.c loader/render.c loader/render_checks.c */
 /* needs: loader/render_event.c loader/render_explain.c loader/render_lists.c */
 /* needs: loader/render_metrics.c loader/render_status.c loader/config.c */
@@ -45,33 +46,61 @@ static bool cgroup_is_there(pid_t pid)
 	return access(full, F_OK) == 0;
 }
 
+/* What is left of it has no process, and goes. */
+static void remove_left(pid_t pid)
+{
+	char path[PATH_MAX], full[2 * PATH_MAX];
+	int n;
+
+	run_path(path, sizeof(path), pid);
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (n = 0; n < 1000 && rmdir(full) < 0; n++)
+		usleep(10000);
+	assert_true(n < 1000);
+}
+
 static void run_ends_as_its_command_ends(void **state)
 {
 	static const struct {
 		const char *script;
-		int status;
+		int status; /* of wait */
 	} rows[] = {
 		{"exit 0", 0},
-		{"exit 1", 1},
-		{"exit 77", 77},
-		{"kill -TERM $$", 128 + SIGTERM},
-		{"kill -KILL $$", 128 + SIGKILL},
+		{"exit 1", 1 << 8},
+		{"exit 77", 77 << 8},
+		{"kill -TERM $$", SIGTERM},
+		{"kill -KILL $$", SIGKILL},
 	};
-	struct result *r;
+	static struct result r;
 
 	(void)state;
 	if (!can_run())
 		skip();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		r = cli(ARGS("-s", sock, "run", "--", "sh", "-c", rows[i].script));
-		EXIT(r, rows[i].status);
-		assert_string_equal(r->err, "");
-		assert_false(cgroup_is_there(r->pid));
+		start(&r, ARGS("-s", sock, "run", "--", "sh", "-c", rows[i].script));
+		finish(&r);
+		assert_int_equal(r.status, rows[i].status);
+		assert_string_equal(r.err, "");
+		remove_left(r.pid);
 	}
+}
+
+static void run_undoes_all_when_its_command_cannot_start(void **state)
+{
+	char request[512], expected[128];
+	struct result *r;
+
+	(void)state;
+	if (!can_run())
+		skip();
 	r = cli(ARGS("-s", sock, "run", "no-such-program"));
 	EXIT(r, 127);
 	HAS(r->err, "no-such-program: No such file or directory");
 	assert_false(cgroup_is_there(r->pid));
+	last_request(request, sizeof(request));
+	snprintf(expected, sizeof(expected),
+		 "{\"args\":{\"name\":\"run-%d\"},\"command\":\"detach\"}", r->pid);
+	assert_string_equal(request, expected);
 	r = cli(ARGS("-s", sock, "run", "--", "/etc/passwd", "--json"));
 	EXIT(r, 126);
 	assert_false(cgroup_is_there(r->pid));
@@ -79,7 +108,7 @@ static void run_ends_as_its_command_ends(void **state)
 
 static void run_puts_its_command_behind_the_gate_first(void **state)
 {
-	char request[512], expected[PATH_MAX + 256], path[PATH_MAX];
+	char expected[PATH_MAX + 256], path[PATH_MAX];
 	struct result *r;
 
 	(void)state;
@@ -97,10 +126,29 @@ static void run_puts_its_command_behind_the_gate_first(void **state)
 		"\"transient\":true},\"command\":\"attach\"}\n",
 		path, r->pid);
 	HAS(r->out, expected);
+	remove_left(r->pid);
+}
+
+static void run_takes_another_name_when_its_own_is_taken(void **state)
+{
+	char request[512], expected[64];
+	struct result *r;
+
+	(void)state;
+	if (!can_run())
+		skip();
+	/* the scripted daemon has a gate of the first name already */
+	r = cli(ARGS("-s", sock, "run", "--set", "errno-failed=EPERM", "true"));
+	EXIT(r, 0);
 	last_request(request, sizeof(request));
-	snprintf(expected, sizeof(expected),
-		 "{\"args\":{\"name\":\"run-%d\"},\"command\":\"detach\"}", r->pid);
-	assert_string_equal(request, expected);
+	snprintf(expected, sizeof(expected), "\"name\":\"run-%d-2\"", r->pid);
+	HAS(request, expected);
+	remove_left(r->pid);
+	r = cli(ARGS("-s", sock, "run", "--name", "taken", "--", "echo", "ran"));
+	EXIT(r, 1);
+	assert_string_equal(r->out, "");
+	HAS(r->err, "nothing was run");
+	assert_false(cgroup_is_there(r->pid));
 }
 
 static void run_without_a_gate_runs_nothing(void **state)
@@ -146,13 +194,14 @@ static void signals_reach_the_command(void **state)
 		finish(&r);
 		EXIT(&r, 9);
 		HAS(r.out, "got");
-		assert_false(cgroup_is_there(r.pid));
+		remove_left(r.pid);
 		start(&r, ARGS("-s", sock, "run", "sh", "-c", "echo up; exec sleep 15"));
 		wait_output(&r, 3);
-		kill(group ? -r.pid : r.pid, SIGINT);
+		kill(group ? -r.pid : r.pid, SIGABRT);
 		finish(&r);
-		EXIT(&r, 128 + SIGINT);
-		assert_false(cgroup_is_there(r.pid));
+		assert_true(WIFSIGNALED(r.status));
+		assert_int_equal(WTERMSIG(r.status), SIGABRT);
+		remove_left(r.pid);
 	}
 }
 
@@ -181,6 +230,7 @@ static void the_command_has_the_signals_it_would_have_had(void **state)
 	EXIT(r, 0);
 	sigaction(SIGHUP, &old_hup, NULL);
 	assert_string_equal(r->out, direct.out);
+	remove_left(r->pid);
 }
 
 static void a_stopped_command_is_a_stopped_job(void **state)
@@ -198,38 +248,29 @@ static void a_stopped_command_is_a_stopped_job(void **state)
 	finish(&r);
 	EXIT(&r, 0);
 	assert_string_equal(r.out, "up\nagain\n");
+	remove_left(r.pid);
 }
 
 static void a_gate_stays_while_descendants_live(void **state)
 {
-	char request[512], path[2 * PATH_MAX], own[PATH_MAX];
 	struct result *r;
 	pid_t left;
-	int n;
 
 	(void)state;
 	if (!can_run())
 		skip();
 	r = cli(ARGS("-s", sock, "run", "sh", "-c", "sleep 15 >/dev/null 2>&1 & echo $!"));
 	EXIT(r, 0);
-	last_request(request, sizeof(request));
-	HAS(request, "\"transient\":true},\"command\":\"attach\"");
 	assert_true(cgroup_is_there(r->pid));
 	left = atoi(r->out);
 	assert_true(left > 1);
 	kill(left, SIGKILL);
-	run_path(own, sizeof(own), r->pid);
-	snprintf(path, sizeof(path), "%s%s", root, own);
-	for (n = 0; n < 1000 && rmdir(path) < 0; n++)
-		usleep(10000);
-	assert_true(n < 1000);
+	remove_left(r->pid);
 }
 
 static void a_killed_sagate_takes_its_command_along(void **state)
 {
 	static struct result r;
-	char path[2 * PATH_MAX], own[PATH_MAX];
-	int n;
 
 	(void)state;
 	if (!can_run())
@@ -238,18 +279,16 @@ static void a_killed_sagate_takes_its_command_along(void **state)
 	wait_output(&r, 3);
 	kill(r.pid, SIGKILL);
 	finish(&r);
-	run_path(own, sizeof(own), r.pid);
-	snprintf(path, sizeof(path), "%s%s", root, own);
-	for (n = 0; n < 500 && rmdir(path) < 0; n++)
-		usleep(10000);
-	assert_true(n < 500);
+	remove_left(r.pid);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(run_ends_as_its_command_ends),
+		cmocka_unit_test(run_undoes_all_when_its_command_cannot_start),
 		cmocka_unit_test(run_puts_its_command_behind_the_gate_first),
+		cmocka_unit_test(run_takes_another_name_when_its_own_is_taken),
 		cmocka_unit_test(run_without_a_gate_runs_nothing),
 		cmocka_unit_test(signals_reach_the_command),
 		cmocka_unit_test(the_command_has_the_signals_it_would_have_had),
