@@ -32,11 +32,22 @@ static int parse_proto(const struct cli *cli, uint8_t *proto)
 	return CLI_DONE;
 }
 
+/* fe80::1%eth0: of no other address would the device behind it mean anything. */
+static int no_scope(const struct cli *cli, const char *text)
+{
+	const char *scope = strchr(text, '%') + 1;
+
+	return cli_usage(cli, "%s: write the address without its device, and that as --dev %.*s",
+			 text, (int)strcspn(scope, "]:"), scope);
+}
+
 static int parse_endpoint(const struct cli *cli, const char *text, uint8_t proto,
 			  struct endpoint *ep)
 {
 	struct error e;
 
+	if (strchr(text, '%'))
+		return no_scope(cli, text);
 	if (endpoint_parse(text, ep, &e) < 0)
 		return cli_usage_error(cli, &e);
 	if (ep->has_port && (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6))
@@ -77,10 +88,24 @@ static int check_destination(const struct cli *cli, const struct endpoint *dst, 
 	return CLI_DONE;
 }
 
+/* SRC, SRC:PORT, or :PORT, which has no family. */
+static int parse_source(const struct cli *cli, const char *text, uint8_t proto,
+			struct endpoint *src)
+{
+	struct error e;
+
+	if (text[0] != ':' || text[1] == ':')
+		return parse_endpoint(cli, text, proto, src);
+	*src = (struct endpoint){.has_port = true};
+	if (port_parse(text + 1, &src->port, &e) < 0)
+		return cli_usage(cli, "--from %s: %s", text, e.message);
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 ? no_ports(cli, text) : CLI_DONE;
+}
+
 static int check_source(const struct cli *cli, const struct endpoint *src,
 			const struct endpoint *dst, const char *text)
 {
-	if (src->family == dst->family)
+	if (!src->family || src->family == dst->family)
 		return CLI_DONE;
 	return cli_usage(cli, "--from %s: IPv%d, and the destination %s is IPv%d", text,
 			 src->family == AF_INET ? 4 : 6, cli->args[1],
@@ -92,8 +117,10 @@ static void put_endpoint(json_t *args, const struct endpoint *ep, const char *ad
 {
 	char buf[UNITS_TEXT];
 
-	json_object_set_new(args, addr,
-			    json_string(addr_format(ep->family, ep->addr, buf, sizeof(buf))));
+	if (ep->family)
+		json_object_set_new(
+			args, addr,
+			json_string(addr_format(ep->family, ep->addr, buf, sizeof(buf))));
 	if (ep->has_port)
 		json_object_set_new(args, port, json_integer(ntohs(ep->port)));
 }
@@ -107,7 +134,7 @@ static int add_endpoints(const struct cli *cli, json_t *args, uint8_t proto)
 	if (r == CLI_DONE)
 		r = check_destination(cli, &dst, proto);
 	if (r == CLI_DONE && from)
-		r = parse_endpoint(cli, from, proto, &src);
+		r = parse_source(cli, from, proto, &src);
 	if (r == CLI_DONE && from)
 		r = check_source(cli, &src, &dst, from);
 	if (r != CLI_DONE)

@@ -4,12 +4,16 @@
 #define SAGATE_CMD_FLOW_H
 
 #include "cmd.h"
+#include "units.h"
 
-#define CLI_FLOW_ARGS  "PROTO DST[:PORT]"
-#define CLI_FLOW_WORDS "tcp udp icmp icmpv6 sctp igmp"
+#define CLI_FLOW_ARGS "PROTO DST[:PORT]"
+
+#define CLI_PROTO_WORD(name, number) name " "
+#define CLI_FLOW_WORDS		     UNITS_PROTOS(CLI_PROTO_WORD)
 
 #define CLI_FLOW_OPTIONS                                                                           \
-	{"--from", "SRC[:PORT]", false, "the socket's address; default: what routing chooses"},    \
+	{"--from", "[SRC][:PORT]", false,                                                          \
+	 "the socket's address and port; default: what routing chooses"},                          \
 		{"--mark", "M", false, "the socket's SO_MARK"},                                    \
 		{"--dev", "D", false, "the device it is bound to"},                                \
 		{"--netns", "NAME|PATH|PID", false,                                                \

@@ -44,8 +44,10 @@ static int parse_timeout(const struct cli *cli, uint64_t *ns)
 	seconds = strtod(text, &end);
 	if (strspn(text, "0123456789.") != strlen(text) || *end || end == text ||
 	    seconds * SECOND_NS > TIMEOUT_MAX_NS)
-		return cli_usage(cli, "--timeout %s: expected seconds, or a duration such as 500ms",
-				 text);
+		return cli_usage(
+			cli,
+			"--timeout %s: expected seconds, or a duration such as 500ms or 2m, at most 365 days",
+			text);
 	*ns = (uint64_t)(seconds * SECOND_NS);
 	return CLI_DONE;
 }
@@ -154,6 +156,28 @@ static int wait_for_it(struct waiting *w, json_t **answer)
 	}
 }
 
+/*
+ * A flow that needs no protection passes at once: that may be meant, or a slip in its address or in
+ * the policies, which is easily missed. The exit status.
+ */
+static int judge_clear(const struct cli *cli, const json_t *answer)
+{
+	const bool refused = cli_value(cli, "--protected");
+	char flow[160], text[RENDER_TEXT];
+
+	render_flow(json_object_get(answer, "flow"), flow, sizeof(flow));
+	snprintf(text, sizeof(text), "%s %s: %.40s (%.160s)", flow,
+		 refused ? "would go in clear, which --protected does not take" : "passes in clear",
+		 json_get_text(answer, "reason") ?: "?",
+		 json_get_text(answer, "text") ?: "no reason was given");
+	if (!cli->json) {
+		fputs("sagate: ", stderr);
+		render_word(stderr, text, 0);
+		fputc('\n', stderr);
+	}
+	return refused ? CLI_DENY : CLI_DONE;
+}
+
 static int run_wait(struct cli *cli)
 {
 	_cleanup_json_ json_t *args = json_object(), *answer = NULL;
@@ -180,11 +204,15 @@ static int run_wait(struct cli *cli)
 	} else if (cli_print(answer) != CLI_DONE) {
 		return CLI_ERROR;
 	}
+	if (!strcmp(json_get_text(answer, "verdict") ?: "", "clear"))
+		return judge_clear(cli, answer);
 	return cli_flow_status(answer);
 }
 
 static const struct cli_option options[] = {
-	{"--timeout", "S", false, "so many seconds at most; default: 30"},
+	{"--timeout", "TIME", false,
+	 "how long at most, then status 3: seconds, or as 500ms, 2m; default: 30; 0: ask once"},
+	{"--protected", NULL, false, "a flow that would pass in clear is refused: status 4"},
 	CLI_FLOW_OPTIONS,
 	{},
 };

@@ -98,9 +98,7 @@ KEY(require_from)
 KEY(require_proto)
 {
 	if (proto_parse(v, &REQUIRE(p)->proto, NULL) < 0 || !REQUIRE(p)->proto)
-		return value_expected(e, v,
-				      "tcp, udp, icmp, icmpv6, sctp, igmp or a number from "
-				      "1 to 255");
+		return value_expected(e, v, UNITS_PROTO_LIST "or a number from 1 to 255");
 	REQUIRE(p)->has_proto = true;
 	return 0;
 }

@@ -163,8 +163,8 @@ int proto_parse(const char *text, uint8_t *proto, struct error *e)
 	n = digits(text, 255, &v);
 	if (!n || text[n])
 		return error_set(e, -EINVAL, "bad-protocol",
-				 "protocol \"%.100s\": expected tcp, udp, icmp, icmpv6, sctp, "
-				 "igmp or a number from 0 to 255",
+				 "protocol \"%.100s\": expected " UNITS_PROTO_LIST
+				 "or a number from 0 to 255",
 				 text);
 	*proto = (uint8_t)v;
 	return 0;

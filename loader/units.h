@@ -61,14 +61,30 @@ int errno_parse(const char *text, int *number, struct error *e);
 /* The name of a positive or negative errno of the list; NULL when it is not there. */
 const char *errno_name(int number);
 
-/* X(NAME, number): the protocols that have a name here; the others are written as numbers. */
+/*
+ * X(NAME, number): the protocols that have a name here, that of /etc/protocols where it has one;
+ * the others are written as numbers.
+ */
 #define UNITS_PROTOS(X)                                                                            \
-	X("icmp", 1)                                                                               \
-	X("igmp", 2)                                                                               \
 	X("tcp", 6)                                                                                \
 	X("udp", 17)                                                                               \
+	X("icmp", 1)                                                                               \
 	X("icmpv6", 58)                                                                            \
-	X("sctp", 132)
+	X("sctp", 132)                                                                             \
+	X("igmp", 2)                                                                               \
+	X("udplite", 136)                                                                          \
+	X("dccp", 33)                                                                              \
+	X("gre", 47)                                                                               \
+	X("esp", 50)                                                                               \
+	X("ah", 51)                                                                                \
+	X("ospf", 89)                                                                              \
+	X("pim", 103)                                                                              \
+	X("vrrp", 112)                                                                             \
+	X("l2tp", 115)
+
+/* "tcp, udp, …, ", for what is said of them */
+#define UNITS_PROTO_LISTED(name, number) name ", "
+#define UNITS_PROTO_LIST		 UNITS_PROTOS(UNITS_PROTO_LISTED)
 
 /* A name of the list, in small letters, or a number 0 … 255. */
 int proto_parse(const char *text, uint8_t *proto, struct error *e);

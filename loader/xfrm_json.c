@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "units.h"
 #include "xfrm_json.h"
 
 struct name {
@@ -12,11 +13,12 @@ struct name {
 	const char *name;
 };
 
+#define PROTO_ROW(name, number) {number, name},
 static const struct name protos[] = {
-	{IPPROTO_ESP, "esp"},	     {IPPROTO_AH, "ah"},       {IPPROTO_COMP, "comp"},
-	{IPPROTO_TCP, "tcp"},	     {IPPROTO_UDP, "udp"},     {IPPROTO_ICMP, "icmp"},
-	{IPPROTO_ICMPV6, "icmpv6"},  {IPPROTO_SCTP, "sctp"},   {IPPROTO_IGMP, "igmp"},
-	{IPPROTO_ROUTING, "route2"}, {IPPROTO_DSTOPTS, "hao"}, {0, NULL},
+	UNITS_PROTOS(PROTO_ROW){IPPROTO_COMP, "comp"},
+	{IPPROTO_ROUTING, "route2"},
+	{IPPROTO_DSTOPTS, "hao"},
+	{0, NULL},
 };
 
 static const struct name modes[] = {

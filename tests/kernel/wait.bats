@@ -53,7 +53,20 @@ started() { sagate status --json | jq .negotiations.started; }
 	jq -e '.verdict == "clear" and .reason == "no-policy" and .flow.dst == "192.0.2.5" and
 		(.waited_s >= 0) and (.gate == null)' <<<"$output"
 	run -0 sagate wait udp 192.0.2.5:80 --gate gated --from 192.0.2.1 --mark 3
-	[[ $output == "clear (no-policy)"*"waited"*" s" ]]
+	[[ $output == *"clear (no-policy)"*"waited"*" s" ]]
+}
+
+@test "a flow that passes in clear is said to, and not taken with --protected" {
+	run -0 --separate-stderr sagate wait udp 192.0.2.5:80 --from :4500
+	[[ $stderr == "sagate: udp 192.0.2.1:4500 → 192.0.2.5:80 passes in clear: no-policy ("*")" ]]
+	run -4 --separate-stderr sagate wait udp 192.0.2.5:80 --protected --timeout 60
+	[[ $stderr == "sagate: udp 192.0.2.1 → 192.0.2.5:80 would go in clear, which --protected does not take: no-policy ("*")" ]]
+	run -4 --separate-stderr sagate wait gre 192.0.2.5 --protected --json
+	[ -z "$stderr" ]
+	jq -e '.verdict == "clear" and .reason == "no-policy" and .flow.proto == "gre"' <<<"$output"
+	# what has to be protected is waited for as without it
+	run -3 --separate-stderr sagate wait tcp 198.51.100.7:443 --protected --timeout 0
+	[ -z "$stderr" ]
 }
 
 @test "a flow that is denied: 4 at once, and one that comes to be denied ends at once" {

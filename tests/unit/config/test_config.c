@@ -134,7 +134,7 @@ static const struct {
 	 "f:1: [require \"r\"]: from= and to= are of two address families"},
 	{R "proto=tcp\nport=443\n", R "port=443\n", "f:1: [require \"r\"]: port= needs a proto="},
 	{R "proto=icmp\n", R "proto=icmp\nport=8\n", "f:1: [require \"r\"]: port= needs a proto="},
-	{R "proto=47\n", R "proto=gre\n", "f:3: proto=\"gre\": expected tcp, udp"},
+	{R "proto=gre\n", R "proto=GRE\n", "f:3: proto=\"GRE\": expected tcp, udp"},
 	{R "proto=1\n", R "proto=0\n", "f:3: proto=\"0\": expected tcp, udp"},
 	{R "from=10.1.0.0/16, 10.2.0.1\n", R "from=10.1.0.0/16,,10.2.0.1\n",
 	 "f:3: from=\"10.1.0.0/16,,10.2.0.1\": expected an address or a prefix"},

@@ -40,7 +40,17 @@ static void a_bad_line_is_usage_and_names_what_is_wrong(void **state)
 		{{"sagate", "run", "--json", "--", "true", NULL}, "run takes no --json"},
 		{{"sagate", "show", "hold", NULL}, "expected one of gates|spaces|spd|sad"},
 		{{"sagate", "explain", "tcp", NULL}, "explain needs PROTO DST"},
-		{{"sagate", "explain", "tpc", "::1", NULL}, "tpc"},
+		{{"sagate", "explain", "tpc", "::1", NULL},
+		 "\"tpc\": expected tcp, udp, icmp, icmpv6, sctp, igmp, udplite, dccp, gre, esp,"},
+		{{"sagate", "wait", "tcp", "10.0.0.300:80", NULL}, "10.0.0.300:80"},
+		{{"sagate", "wait", "tcp", "fe80::1%eth0", NULL},
+		 "fe80::1%eth0: write the address without its device, and that as --dev eth0\n"},
+		{{"sagate", "wait", "tcp", "[fe80::1%e0]:80", NULL}, "that as --dev e0\n"},
+		{{"sagate", "wait", "tcp", "::1", "--from", "fe80::1%e0", NULL}, "--dev e0\n"},
+		{{"sagate", "wait", "tcp", "::1", "--from", ":0", NULL},
+		 "--from :0: port \"0\": expected a number from 1 to 65535"},
+		{{"sagate", "explain", "icmpv6", "::1", "--from", ":80", NULL}, "has no ports"},
+		{{"sagate", "wait", "tcp", "::1", "--timeout", "400d", NULL}, "at most 365 days"},
 		{{"sagate", "explain", "tcp", "x.example:1", NULL}, "x.example:1"},
 		{{"sagate", "explain", "tcp", "::1", "--mark", "-1", NULL}, "--mark -1: expected"},
 		{{"sagate", "wait", "tcp", NULL}, "wait needs PROTO DST"},
@@ -277,7 +287,9 @@ static void wait_ends_with_the_verdict_or_its_time(void **state)
 			     "--timeout", "30ms"));
 		EXIT(r, rows[i].status);
 		HAS(r->out, "  waited       0.0");
-		assert_string_equal(r->err, "");
+		assert_string_equal(r->err, i == 1 ? "sagate: tcp → [::1]:443 passes in clear: "
+						     "no-sa (no reason was given)\n"
+						   : "");
 	}
 	r = cli(ARGS("-s", sock, "wait", "tcp", "::1", "--mark", "2", "--timeout", "0", "--json"));
 	EXIT(r, 3);
@@ -293,6 +305,43 @@ static void wait_ends_with_the_verdict_or_its_time(void **state)
 	last_request(request, sizeof(request));
 	HAS(request, "\"timeout_ms\":20000}");
 	EXIT(cli(ARGS("-s", "/nonexistent", "wait", "tcp", "::1", "--timeout", "3600")), 1);
+}
+
+static void wait_for_a_protected_flow_does_not_take_a_clear_one(void **state)
+{
+	static const struct {
+		const char *mark;
+		int status;
+	} rows[] = {{"0", 0}, {"1", 4}, {"2", 3}, {"3", 4}};
+	struct result *r;
+	json_t *o;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		EXIT(cli(ARGS("-s", sock, "wait", "tcp", "::1", "--mark", rows[i].mark, "--timeout",
+			      "0", "--protected")),
+		     rows[i].status);
+	r = cli(ARGS("-s", sock, "wait", "tcp", "[::1]:1", "--mark", "1", "--protected"));
+	HAS(r->err, "would go in clear, which --protected does not take: no-sa");
+	r = cli(ARGS("-s", sock, "wait", "tcp", "::1", "--mark", "1", "--protected", "--json"));
+	EXIT(r, 4);
+	o = only_json(r);
+	assert_string_equal(json_get_text(o, "verdict"), "clear");
+	json_decref(o);
+}
+
+static void protocols_and_a_source_port_alone_are_sent(void **state)
+{
+	char request[512];
+
+	(void)state;
+	EXIT(cli(ARGS("-s", sock, "explain", "udplite", "192.0.2.1:5", "--from", ":4500")), 0);
+	last_request(request, sizeof(request));
+	HAS(request, "\"proto\":136,\"sport\":4500}");
+	EXIT(cli(ARGS("-s", sock, "explain", "ospf", "192.0.2.1", "--from", "::1")), 2);
+	EXIT(cli(ARGS("-s", sock, "explain", "gre", "2001:db8::1", "--from", "::1")), 0);
+	last_request(request, sizeof(request));
+	HAS(request, "\"proto\":47,\"src\":\"::1\"}");
 }
 
 /* Lines come while it runs, not when it ends. */
@@ -466,6 +515,8 @@ int main(void)
 		cmocka_unit_test(explain_ends_with_the_verdict),
 		cmocka_unit_test(an_address_that_may_be_meant_with_a_port_is_said_to_have_none),
 		cmocka_unit_test(wait_ends_with_the_verdict_or_its_time),
+		cmocka_unit_test(wait_for_a_protected_flow_does_not_take_a_clear_one),
+		cmocka_unit_test(protocols_and_a_source_port_alone_are_sent),
 		cmocka_unit_test(watch_prints_each_event_at_once),
 		cmocka_unit_test(watch_ends_with_the_daemon),
 		cmocka_unit_test(doctor_joins_its_own_findings_and_the_daemons),
