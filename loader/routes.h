@@ -10,7 +10,8 @@
  * IP_UNICAST_IF, IPV6_ADDR_PREFERENCES and the like. Where the answer hangs on more than the
  * destination, the entry says `unknown`:
  *   - multicast, IPv6 link-local (IP_MULTICAST_IF or the scope choose), IPv4 routes with a TOS;
- *   - below the `to` of rules on uid, protocol, ports or TOS (all of a family without `to`);
+ *   - below the `to` of rules on uid, protocol, ports or TOS (all of a family without `to`), but
+ *     for what a table answers that is looked up before them, as the one of local addresses is;
  *   - routes with several next hops whose sources differ; with one source and several devices the
  *     source is given and oif is 0: the device is not known;
  *   - IPv4 without any address; an IPv6 destination without a route where rules or routes compare

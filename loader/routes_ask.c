@@ -81,8 +81,8 @@ void route_ask_start(struct route_ask *ask)
 	ask->hop = ask->hop_end = 0;
 	ask->seen = false;
 	ask->source = 0;
-	if (ask->cell->covered ||
-	    routes_view_unknowable(ask->view, six, ask->oif || ask->mark, &ask->cell->prefix))
+	ask->ruled = routes_view_ruled(ask->view, six, ask->oif || ask->mark, &ask->cell->prefix);
+	if (ask->cell->covered || routes_view_unknowable(ask->view, six, &ask->cell->prefix))
 		finish_unknown(ask);
 }
 
@@ -470,7 +470,10 @@ void route_ask_reply(struct route_ask *ask, const struct nlmsghdr *msg)
 	struct reply r;
 
 	read_reply(msg, ask->family, &r);
-	if (ask->step == STEP_PLAIN)
+	if (ask->ruled &&
+	    (r.error || !routes_view_before_ruled(ask->view, ask->family == AF_INET6, r.table)))
+		finish_unknown(ask);
+	else if (ask->step == STEP_PLAIN)
 		take_plain(ask, &r);
 	else if (ask->step == STEP_MATCH)
 		take_match(ask, &r);

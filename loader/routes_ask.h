@@ -35,6 +35,7 @@ struct route_ask {
 	size_t hop, hop_end;	  /* STEP_DEVICE: those still to ask */
 	uint32_t device;	  /* STEP_DEVICE: the one asked about */
 	bool seen;		  /* STEP_DEVICE: one has answered */
+	bool ruled;		  /* see routes_view_before_ruled() */
 	size_t source;		  /* STEP_FROM: the one asked about */
 };
 

@@ -305,6 +305,28 @@ static void add_fwmark(struct routes_view *view, struct nlattr **tb)
 		view->fwmark[view->fwmarks++] = m;
 }
 
+/* Rules are tried by priority, the lowest first. */
+static void add_order(struct routes_view *view, bool six, const struct fib_rule_hdr *info,
+		      struct nlattr **tb, enum certainty certainty)
+{
+	struct table_rule *t = view->table_rule[six], *end = t + view->table_rules[six];
+	uint32_t table = info->table, priority = 0;
+
+	attr_u32(tb[FRA_PRIORITY], &priority);
+	attr_u32(tb[FRA_TABLE], &table);
+	if (certainty != CERTAIN &&
+	    (priority < view->first_ruled[six] || !(view->ruled[six].n + view->ruled_bound[six].n)))
+		view->first_ruled[six] = priority;
+	while (t < end && t->table != table)
+		t++;
+	if (t == end && view->table_rules[six] == TABLE_RULES_MAX)
+		return;
+	if (t == end)
+		view->table_rules[six]++;
+	if (t == end || priority > t->priority)
+		*t = (struct table_rule){table, priority};
+}
+
 static int add_rule(struct routes_view *view, const struct nlmsghdr *msg)
 {
 	const struct fib_rule_hdr *info = nlmsg_data(msg);
@@ -325,9 +347,10 @@ static int add_rule(struct routes_view *view, const struct nlmsghdr *msg)
 		len = info->dst_len;
 	r = cell_set_add(&view->set[six], to, len);
 	certainty = rule_certainty(info, tb, newer);
+	add_order(view, six, info, tb, certainty);
 	if (!r && certainty != CERTAIN)
-		r = cell_set_add(certainty == UNCERTAIN ? &view->uncertain[six]
-							: &view->uncertain_bound[six],
+		r = cell_set_add(certainty == UNCERTAIN ? &view->ruled[six]
+							: &view->ruled_bound[six],
 				 to, info->flags & FIB_RULE_INVERT ? 0 : len);
 	add_fwmark(view, tb);
 	view->from[six] |= info->src_len > 0;
@@ -411,7 +434,8 @@ int routes_view_finish(struct routes_view *view)
 		qsort(view->locals.v, view->locals.n, sizeof(*view->locals.v), compare_addrs);
 	for (int six = 0; six < 2; six++) {
 		cell_set_outermost(&view->uncertain[six]);
-		cell_set_outermost(&view->uncertain_bound[six]);
+		cell_set_outermost(&view->ruled[six]);
+		cell_set_outermost(&view->ruled_bound[six]);
 		if (view->hop_count[six])
 			qsort(view->hops[six], view->hop_count[six], sizeof(struct route_hop),
 			      compare_hops);
@@ -466,7 +490,7 @@ bool routes_view_local(const struct routes_view *view, unsigned __int128 addr)
 	       bsearch(&key, view->locals.v, view->locals.n, sizeof(key), compare_addrs);
 }
 
-bool routes_view_unknowable(const struct routes_view *view, bool six, bool bound,
+bool routes_view_unknowable(const struct routes_view *view, bool six,
 			    const struct cell_prefix *prefix)
 {
 	const struct cell_prefix *fixed = six ? unknowable6 : unknowable4;
@@ -475,8 +499,24 @@ bool routes_view_unknowable(const struct routes_view *view, bool six, bool bound
 	for (size_t i = 0; i < n; i++)
 		if (prefix->len >= fixed[i].len && cell_contains(&fixed[i], prefix->addr))
 			return true;
-	return cell_set_covers(&view->uncertain[six], prefix) ||
-	       (bound && cell_set_covers(&view->uncertain_bound[six], prefix));
+	return cell_set_covers(&view->uncertain[six], prefix);
+}
+
+bool routes_view_ruled(const struct routes_view *view, bool six, bool bound,
+		       const struct cell_prefix *prefix)
+{
+	return cell_set_covers(&view->ruled[six], prefix) ||
+	       (bound && cell_set_covers(&view->ruled_bound[six], prefix));
+}
+
+bool routes_view_before_ruled(const struct routes_view *view, bool six, uint32_t table)
+{
+	const struct table_rule *t = view->table_rule[six];
+
+	for (uint8_t i = 0; i < view->table_rules[six]; i++)
+		if (t[i].table == table)
+			return t[i].priority < view->first_ruled[six];
+	return false;
 }
 
 void routes_view_clear(struct routes_view *view)
@@ -490,7 +530,8 @@ void routes_view_clear(struct routes_view *view)
 	for (int six = 0; six < 2; six++) {
 		cell_set_clear(&view->set[six]);
 		cell_set_clear(&view->uncertain[six]);
-		cell_set_clear(&view->uncertain_bound[six]);
+		cell_set_clear(&view->ruled[six]);
+		cell_set_clear(&view->ruled_bound[six]);
 		free(view->hops[six]);
 	}
 	cell_set_clear(&view->sources);

@@ -40,12 +40,20 @@ struct route_link {
 	UT_hash_handle hh;
 };
 
+#define TABLE_RULES_MAX 64
+
 struct routes_view {
 	struct cell_set set[2];	      /* the prefixes */
-	struct cell_set uncertain[2]; /* below these the answer depends on uid, ports, TOS … */
-	struct cell_set
-		uncertain_bound[2]; /* and below these for a marked or device-bound socket */
-	struct route_hop *hops[2];  /* sorted by routes_view_finish() */
+	struct cell_set uncertain[2]; /* below these the answer depends on the TOS … */
+	/* below these on uid, ports, TOS …, by rules, the others for a marked or bound socket */
+	struct cell_set ruled[2], ruled_bound[2];
+	uint32_t first_ruled[2]; /* the first of those rules, by priority */
+	/* the last of the rules that look a table up; of more tables nothing is known */
+	struct table_rule {
+		uint32_t table, priority;
+	} table_rule[2][TABLE_RULES_MAX];
+	uint8_t table_rules[2];
+	struct route_hop *hops[2]; /* sorted by routes_view_finish() */
 	size_t hop_count[2], hop_size[2];
 	struct cell_set sources;  /* IPv6 addresses: whole address, its prefix length */
 	struct cell_set gateways; /* IPv6 */
@@ -81,11 +89,15 @@ const struct route_link *routes_view_vrf(const struct routes_view *view, uint32_
 /* Is this an IPv4 address of a device? Routes outlive the address that they name as their source.
  */
 bool routes_view_local(const struct routes_view *view, unsigned __int128 addr);
-/*
- * Multicast, link-local …: the socket's options or its scope choose, not routing alone. `bound`:
- * the socket has a mark or is bound to a device.
- */
-bool routes_view_unknowable(const struct routes_view *view, bool six, bool bound,
+/* Multicast, link-local …: the socket's options or its scope choose, not routing alone. */
+bool routes_view_unknowable(const struct routes_view *view, bool six,
 			    const struct cell_prefix *prefix);
+/*
+ * Rules compare more of the flow than is asked about: then only what comes from a table that is
+ * looked up before all of them is known. `bound`: the socket has a mark or is bound to a device.
+ */
+bool routes_view_ruled(const struct routes_view *view, bool six, bool bound,
+		       const struct cell_prefix *prefix);
+bool routes_view_before_ruled(const struct routes_view *view, bool six, uint32_t table);
 
 #endif

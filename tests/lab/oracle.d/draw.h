@@ -15,6 +15,8 @@ struct addr draw_gateway(int family, int dev);
 void draw_route(struct route *t, struct rng *r, int family, int len);
 void draw_routes(struct world *w, struct rng *r);
 void draw_policies(struct world *w, struct rng *r);
+/* Of some: an index, and a later update. After the policies. */
+void draw_order(struct world *w, uint64_t seed);
 void draw_sas(struct world *w, struct rng *r); /* after the policies */
 
 #endif

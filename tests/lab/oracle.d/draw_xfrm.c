@@ -139,6 +139,30 @@ void draw_policies(struct world *w, struct rng *r)
 		draw_policy(w, r, subs);
 }
 
+/*
+ * What the kernel's order of policies with one priority hangs on: when each was added or last
+ * updated, and its index, from kernel to kernel in another way.
+ */
+void draw_order(struct world *w, uint64_t seed)
+{
+	struct rng r = rng_of(seed, 'o', w->number);
+
+	if (rng_percent(&r, 60))
+		return;
+	for (int i = 0; i < w->policies; i++) {
+		struct policy *p = &w->policy[i];
+
+		if (rng_percent(&r, 25)) /* its last three bits are the direction */
+			p->index = rng_below(&r, 1000) << 3 | XFRM_POLICY_OUT;
+		if (!rng_percent(&r, 35))
+			continue;
+		p->updated = true;
+		p->prio_added = p->prio;
+		if (rng_percent(&r, 60))
+			p->prio = w->policy[rng_below(&r, (unsigned int)w->policies)].prio;
+	}
+}
+
 /* Changes one thing of an SA, so that it just does not fit, or does all the same. */
 static void spoil(struct sa *sa, struct rng *r)
 {

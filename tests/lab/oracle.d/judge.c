@@ -134,9 +134,15 @@ static bool whole(const struct sel *s)
 	return s->src_len == addr_bits(s->family) && s->dst_len == addr_bits(s->family);
 }
 
+/* Its place among those of its priority is not seen. */
+static bool moved(const struct policy *p)
+{
+	return p->index || p->updated;
+}
+
 /*
- * Can two policies of one class and priority match that the kernel keeps in different lists? Its
- * order among them is not seen.
+ * Can two policies of one class and priority match that the kernel keeps in different lists, or of
+ * which one was moved? Its order among them is not seen.
  */
 static bool tied(const struct world *w, const struct call *c)
 {
@@ -145,8 +151,8 @@ static bool tied(const struct world *w, const struct call *c)
 			const struct policy *p = &w->policy[i], *q = &w->policy[j];
 
 			if (p->prio == q->prio && p->sub == q->sub && p->if_id == q->if_id &&
-			    whole(&p->sel) != whole(&q->sel) && judge_may_match(p, c) &&
-			    judge_may_match(q, c))
+			    (whole(&p->sel) != whole(&q->sel) || moved(p) || moved(q)) &&
+			    judge_may_match(p, c) && judge_may_match(q, c))
 				return true;
 		}
 	return false;

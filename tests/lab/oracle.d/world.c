@@ -92,6 +92,7 @@ void world_draw(struct world *w, uint64_t seed, uint64_t number)
 	w->xfrmi = rng_percent(&r, 25) && host_has_xfrmi();
 	draw_routes(w, &r);
 	draw_policies(w, &r);
+	draw_order(w, seed);
 	draw_sas(w, &r);
 	vrf_draw(w, seed);
 }
@@ -120,6 +121,9 @@ void world_install(struct world *w)
 	INSTALL(w->route, w->routes, host_route(&w->route[i]));
 	INSTALL(w->rule, w->rules, host_rule(&w->rule[i]));
 	INSTALL(w->policy, w->policies, xfrm_policy_add(&w->policy[i], false));
+	for (int i = 0; i < w->policies; i++)
+		if (w->policy[i].updated && xfrm_policy_add(&w->policy[i], true))
+			die("the kernel updates no policy");
 	INSTALL(w->sa, w->sas, xfrm_sa_add(&w->sa[i]));
 	for (int i = 0; i < w->sas; i++)
 		if (w->sa[i].hard)

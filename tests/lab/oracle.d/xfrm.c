@@ -64,10 +64,11 @@ static void tmpl_set(struct xfrm_user_tmpl *to, const struct tmpl *from)
 int xfrm_policy_add(const struct policy *p, bool update)
 {
 	struct xfrm_user_tmpl tmpls[TMPLS] = {0};
-	struct xfrm_userpolicy_info info = {.priority = p->prio,
-					    .dir = XFRM_POLICY_OUT,
-					    .action = p->block ? XFRM_POLICY_BLOCK
-							       : XFRM_POLICY_ALLOW};
+	struct xfrm_userpolicy_info info = {
+		.priority = p->updated && !update ? p->prio_added : p->prio,
+		.index = p->index,
+		.dir = XFRM_POLICY_OUT,
+		.action = p->block ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW};
 	struct xfrm_userpolicy_type type = {.type = p->sub ? XFRM_POLICY_TYPE_SUB
 							   : XFRM_POLICY_TYPE_MAIN};
 	struct nl_msg m;
@@ -249,6 +250,10 @@ void xfrm_policy_print(FILE *out, const struct policy *p)
 	sel_print(out, &p->sel);
 	fprintf(out, " dir out%s priority %u action %s", p->sub ? " ptype sub" : "", p->prio,
 		p->block ? "block" : "allow");
+	if (p->index)
+		fprintf(out, " index %u", p->index);
+	if (p->updated)
+		fprintf(out, " (updated, had priority %u)", p->prio_added);
 	mark_print(out, p->mark, p->mask, p->if_id);
 	for (int i = 0; i < p->tmpls; i++) {
 		const struct tmpl *t = &p->tmpl[i];

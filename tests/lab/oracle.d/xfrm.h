@@ -32,6 +32,9 @@ struct policy {
 	struct sel sel;
 	bool sub, block;
 	uint32_t prio, mark, mask, if_id;
+	uint32_t index;	     /* chosen, 0: by the kernel */
+	uint32_t prio_added; /* before it was updated, see `updated` */
+	bool updated;
 	int tmpls;
 	struct tmpl tmpl[TMPLS];
 };

@@ -50,6 +50,22 @@ static void rules_on_users_and_ports_make_hints_uncertain(void **state)
 	hints_settle();
 	assert_true(hints_lookup("10.12.1.1")->unknown);
 	assert_int_equal(sink_maps.state.fwmarks, 0);
+	/* what a table answers that is looked up before them is known: local addresses, … */
+	assert_false(hints_lookup("127.0.0.1")->unknown);
+	assert_true(hints_lookup("127.0.0.1")->loopback);
+	ip_begin();
+	ip("route add 10.13.0.0/16 dev rtd1 table 200");
+	ip("rule add lookup 200 pref 8");
+	ip_end();
+	hints_settle();
+	assert_false(hints_lookup("10.13.1.1")->unknown);
+	assert_true(hints_lookup("10.12.1.1")->unknown);
+	/* … not one that is looked up behind them, too */
+	ip_begin();
+	ip("rule add to 10.13.0.0/24 lookup 200 pref 10");
+	ip_end();
+	hints_settle();
+	assert_true(hints_lookup("10.13.1.1")->unknown);
 	hints_stop();
 }
 
