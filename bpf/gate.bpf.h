@@ -19,40 +19,28 @@
  */
 static long (*const set_retval)(__s64 error) = (void *)187;
 
-/* 1: an event about this was sent a moment ago. Remembers the time when it was not. */
-static __always_inline bool alerted(const struct flow *f, const struct decision *d, __u32 pid,
-				    __u64 now)
+/*
+ * An event of the gate, to be completed and submitted; NULL: none is to be sent, since one about
+ * this was a moment ago, or it is lost: then the next call tries again.
+ */
+static __always_inline struct event *event_open(const struct flow *f, const struct decision *d,
+						struct gate_settings *g, struct gate_counters *c,
+						__u32 pid)
 {
 	struct alert_key key = {
 		.neg = d->neg, .pid = pid, .reason = d->reason, .verdict = d->verdict};
-	__u64 *last;
+	__u64 now = bpf_ktime_get_boot_ns(), *last;
+	struct event *e;
 
 	if (!key.neg.index) /* nobody's negotiation: once for each destination */
 		__builtin_memcpy(key.neg.peer, f->daddr, sizeof(key.neg.peer));
 	last = bpf_map_lookup_elem(&alerts, &key);
-
 	if (last && now - *last < ALERT_EVERY_NS)
-		return true;
+		return NULL;
+	e = event_reserve(g, c);
+	if (!e)
+		return NULL;
 	bpf_map_update_elem(&alerts, &key, &now, BPF_ANY);
-	return false;
-}
-
-/* An event of the gate, to be completed and submitted; NULL: none is to be sent. */
-static __always_inline struct event *event_open(const struct flow *f, const struct decision *d,
-						const struct gate_settings *g,
-						struct gate_counters *c, __u32 pid)
-{
-	__u64 now = bpf_ktime_get_boot_ns();
-	struct event *e;
-
-	if (alerted(f, d, pid, now))
-		return NULL;
-	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (!e) {
-		c->lost++;
-		return NULL;
-	}
-	c->events++;
 	__builtin_memset(e, 0, sizeof(*e));
 	e->time = now;
 	e->gate = g->cgroup_id;
@@ -63,8 +51,8 @@ static __always_inline struct event *event_open(const struct flow *f, const stru
 }
 
 /* `what` is the hook, from bit 8 on the positive errno, from bit 24 on enum unheld. */
-__noinline int send_event(const struct flow *f, const struct decision *d,
-			  const struct gate_settings *g, struct gate_counters *c, __u32 what)
+__noinline int send_event(const struct flow *f, const struct decision *d, struct gate_settings *g,
+			  struct gate_counters *c, __u32 what)
 {
 	__u64 ids = bpf_get_current_pid_tgid();
 	struct event *e;
@@ -199,7 +187,7 @@ static __always_inline int refuse_probe(void)
 /* Returns what the hook does: 1 pass, 0 refuse (the errno is set). ctx: see socket_bypasses(). */
 static __always_inline int gate(struct call *c, const struct bpf_sock_addr *ctx, __u8 hook)
 {
-	const struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
+	struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
 	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
 	struct decision *d = &c->decision;
 	int error = 0, known;

@@ -157,7 +157,7 @@ static __always_inline bool judge(struct __sk_buff *skb, struct call *c,
 
 /* Who sends it is said only where it is known; the socket always is. */
 static __noinline int guard_event(struct __sk_buff *skb, const struct call *c,
-				  const struct gate_settings *g, struct gate_counters *count,
+				  struct gate_settings *g, struct gate_counters *count,
 				  const struct bpf_sock *sk)
 {
 	const struct task_struct *task = current_task();
@@ -259,7 +259,7 @@ static __always_inline bool judge_before_nat(struct __sk_buff *skb, struct call 
 
 /* What recent_find() does not know: may it leave? */
 static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
-					 const struct gate_settings *g, const struct flow *f,
+					 struct gate_settings *g, const struct flow *f,
 					 const struct packet *p)
 {
 	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
@@ -288,7 +288,7 @@ static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 }
 
 static __noinline bool guard_ask(struct __sk_buff *skb, const struct flow *f,
-				 const struct gate_settings *g, const struct packet *p)
+				 struct gate_settings *g, const struct packet *p)
 {
 	struct guard_call *gc = guard_call_take();
 	bool passes;
@@ -319,7 +319,7 @@ static __always_inline __u8 flow_owner(struct flow *f, struct __sk_buff *skb,
 
 static __always_inline bool guard(struct __sk_buff *skb)
 {
-	const struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
+	struct gate_settings *g = bpf_get_local_storage(&gate_settings, 0);
 	const struct bpf_sock *sk = skb->sk;
 	struct packet p = {};
 	struct flow f = {};

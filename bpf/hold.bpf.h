@@ -44,9 +44,8 @@ const volatile __u8 hold_kick_way;
 const volatile __u64 hold_tick_ns; /* a jiffy */
 /* KICK_SIGNALS: those programs are attached. */
 volatile __u8 hold_kick_ready;
-/* When the daemon last put a thread to sleep, and when a call was last rejected for want of that.
- */
-volatile __u64 hold_parked, hold_let_down;
+/* When the daemon last put a thread to sleep, or began. */
+volatile __u64 hold_parked;
 
 typedef int (*kick_done)(struct bpf_map *map, void *key, void *value);
 
@@ -362,16 +361,14 @@ static __always_inline struct hold *hold_of(const struct hold_call *call, struct
 
 /* Tells the daemon whom to put to sleep. */
 static __always_inline void hold_event(const struct hold_call *call, struct hold *h,
-				       const struct decision *d, const struct gate_settings *g,
+				       const struct decision *d, struct gate_settings *g,
 				       struct gate_counters *count, struct task_struct *task)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	struct event *e = event_reserve(g, count);
 
-	if (!e) {
-		count->lost++;
+	if (!e)
 		return; /* the next turn tries again */
-	}
 	__builtin_memset(e, 0, sizeof(*e));
 	e->ip = regs->ip;
 	e->sp = regs->sp;
@@ -391,7 +388,6 @@ static __always_inline void hold_event(const struct hold_call *call, struct hold
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 	h->asked = call->now; /* first: the daemon compares it */
 	bpf_ringbuf_submit(e, 0);
-	count->events++;
 }
 
 /* Why the call cannot be made to wait, so far as that is seen before its turn. */
@@ -431,21 +427,24 @@ static __always_inline enum unheld hold_refused(const struct call *c, const stru
 	return UNHELD_NOT;
 }
 
-/* Turning makes no sense any more: nobody puts it to sleep. */
-static __always_inline bool hold_is_let_down(const struct hold *h, __u64 now)
+/*
+ * Turning makes no sense any more: nobody puts it to sleep. What one gate learns of that the others
+ * do not: it may be that it has too many calls.
+ */
+static __always_inline bool hold_is_let_down(const struct hold *h, struct gate_settings *g,
+					     __u64 now)
 {
 	if (h->tries < HOLD_TRIES_MAX)
 		return false;
-	if (hold_let_down <= hold_parked && now - h->turning < HOLD_PATIENCE_NS)
+	if (g->let_down <= hold_parked && now - h->turning < HOLD_PATIENCE_NS)
 		return false;
-	hold_let_down = now;
+	g->let_down = now;
 	return true;
 }
 
 static __always_inline enum unheld hold_turn(struct hold_call *call, const struct decision *d,
-					     const struct gate_settings *g,
-					     struct gate_counters *count, struct task_struct *task,
-					     int *code)
+					     struct gate_settings *g, struct gate_counters *count,
+					     struct task_struct *task, int *code)
 {
 	struct hold *h = hold_of(call, task);
 
@@ -455,7 +454,7 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
 		return UNHELD_TIMEOUT;
 	if (h->stop)
 		return h->stop;
-	if (hold_is_let_down(h, call->now))
+	if (hold_is_let_down(h, g, call->now))
 		return UNHELD_SPIN;
 	if (hold_is_interrupted(task, h)) {
 		*code = EINTR;
@@ -473,7 +472,7 @@ static __always_inline enum unheld hold_turn(struct hold_call *call, const struc
  * The code with which the call must be refused for it to wait, the kick being given or sure to
  * come; EINTR; HOLD_QUEUED; or, when it cannot be made to, 0: it is to be rejected.
  */
-static __noinline int hold(const struct call *c, const struct gate_settings *g,
+static __noinline int hold(const struct call *c, struct gate_settings *g,
 			   struct gate_counters *count, __u8 hook)
 {
 	struct task_struct *task = bpf_get_current_task_btf();

@@ -10,6 +10,7 @@
 #include "abi.h"
 #include "held_calls.h"
 #include "maps.bpf.h"
+#include "share.bpf.h"
 #include "flow.bpf.h"
 #include "packet.bpf.h"
 #include "route.bpf.h"

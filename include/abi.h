@@ -19,19 +19,21 @@
 #include "reasons.h"
 
 /* Layout and meaning of everything below. A daemon refuses pins of another number. */
-#define SAGATE_ABI 7
+#define SAGATE_ABI 8
 
-#define SPACES_MAX    64  /* mirrored network namespaces */
-#define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */
-#define TMPLS_MAX     2	  /* templates a mirrored policy can have */
-#define SAD_SLOTS_MAX 16  /* SAs with the same address, reqid, mode, protocol and if_id */
-#define VERDICTS_MAX  4	  /* a power of two, as the next: counters are indexed with a mask */
-#define REASONS_MAX   64
-#define UNHELD_MAX    16
-#define HOLDS_MAX     32768 /* calls that wait */
-#define RECENT_MAX    2048  /* flows that passed a moment ago, for each CPU; a power of two */
-#define PLENS_MAX     129   /* prefix lengths of routes, for each space and family */
-#define FWMARKS_MAX   8	    /* marks that policy routing compares, in each space */
+#define SPACES_MAX	 64  /* mirrored network namespaces */
+#define SPD_MASKS_MAX	 128 /* selector shapes in use, for each space, class and family */
+#define TMPLS_MAX	 2   /* templates a mirrored policy can have */
+#define SAD_SLOTS_MAX	 16  /* SAs with the same address, reqid, mode, protocol and if_id */
+#define VERDICTS_MAX	 4   /* a power of two, as the next: counters are indexed with a mask */
+#define REASONS_MAX	 64
+#define UNHELD_MAX	 16
+#define HOLDS_MAX	 32768 /* calls that wait */
+#define NEGOTIATIONS_MAX 16384
+#define RECENT_MAX	 2048 /* flows that passed a moment ago, for each CPU; a power of two */
+#define PLENS_MAX	 129  /* prefix lengths of routes, for each space and family */
+#define FWMARKS_MAX	 8    /* marks that policy routing compares, in each space */
+#define EVENTS_SHARE	 1024 /* events of one gate: see share.bpf.h; the ring holds 18724 */
 
 /* Entries of spd, sad and routes unless the configuration has other sizes ([daemon] *-max=). */
 #define POLICIES_MAX 262144
@@ -87,6 +89,12 @@ struct gate_settings {
 	__u16 hold_max;			/* how many calls may wait at once */
 	__u8 close_on_loss;		/* 1: on-loss=close */
 	__u8 pad;
+	__u16 negotiations_max; /* how many it may have opened */
+	__u16 pad2;
+	/* The programs' own; 0 whenever the daemon writes the settings. See share.bpf.h. */
+	__u32 share_used; /* events since its share began, … */
+	__u64 share_from; /* … and where the ring buffer stood then */
+	__u64 let_down;	  /* when a call was last rejected because nobody put it to sleep */
 };
 
 /* gate_counters, PERCPU_CGROUP_STORAGE. */
@@ -460,8 +468,8 @@ enum kick {
 
 /*
  * A call that nobody puts to sleep is rejected: after so many turns of about 10 µs when the daemon
- * let one down and has put nobody to sleep since; otherwise not before so much time, for which a
- * busy host may take the daemon's virtual CPU away.
+ * let one of its gate down and has put nobody to sleep since; otherwise not before so much time,
+ * for which a busy host may take the daemon's virtual CPU away.
  */
 #define HOLD_TRIES_MAX	 2048
 #define HOLD_PATIENCE_NS 300000000ULL
@@ -510,13 +518,13 @@ _Static_assert(VERDICT_COUNT <= VERDICTS_MAX, "verdicts have counters");
 _Static_assert(REASON_COUNT <= REASONS_MAX, "reasons have counters");
 _Static_assert(UNHELD_COUNT <= UNHELD_MAX, "causes have counters");
 SAGATE_SIZE(flow, 64);
-SAGATE_SIZE(gate_settings, 40);
+SAGATE_SIZE(gate_settings, 64);
 SAGATE_SIZE(gate_counters, 728);
 SAGATE_SIZE(spd_masks_key, 8);
 SAGATE_SIZE(spd_masks, 2052);
 SAGATE_SIZE(route_plens_key, 12);
 SAGATE_SIZE(route_plens, 136);
-SAGATE_SIZE(ask, 160);
+SAGATE_SIZE(ask, 184);
 SAGATE_SIZE(space_state, 104);
 SAGATE_SIZE(spd_mask, 16);
 SAGATE_SIZE(spd_key, 68);

@@ -13,6 +13,7 @@
 #include "bpf.h"
 #include "bpf_internal.h"
 #include "bpf_resize.h"
+#include "boot_time.h"
 #include "cleanup.h"
 #include "log.h"
 #include "sagate.skel.h"
@@ -167,8 +168,6 @@ static int map_memory(struct bpf *b, struct error *e)
 		return error_set(e, -errno, "load", "bss: cannot be mapped: %s", strerror(errno));
 	}
 	b->skel->bss = b->bss;
-	/* that nobody was put to sleep any more was the fault of the daemon before */
-	b->skel->bss->hold_let_down = 0;
 	return 0;
 }
 
@@ -200,6 +199,8 @@ static void note_fds(struct bpf *b)
 	b->hold_kicks = bpf_map__fd(b->skel->maps.hold_kicks);
 	b->hold_pids = bpf_map__fd(b->skel->maps.hold_pids);
 	b->hold_parked = &b->skel->bss->hold_parked;
+	/* that nobody was put to sleep any more was the fault of the daemon before */
+	*b->hold_parked = boot_ns();
 	bpf_kick_open(b, b->skel->obj, &b->skel->bss->hold_kick_ready);
 	b->ask = bpf_prog_fd(b, b->skel->progs.ask);
 }
@@ -376,7 +377,10 @@ int bpf_events_fd(const struct bpf *b)
 
 int bpf_settings_get(const struct bpf *b, __u64 cgroup_id, struct gate_settings *out)
 {
-	return bpf_map_lookup_elem(b->settings, &cgroup_id, out) ? -errno : 0;
+	if (bpf_map_lookup_elem(b->settings, &cgroup_id, out))
+		return -errno;
+	out->let_down = out->share_from = out->share_used = 0;
+	return 0;
 }
 
 int bpf_settings_put(struct bpf *b, __u64 cgroup_id, const struct gate_settings *in)

@@ -38,6 +38,7 @@
 	X(HOLD_NONBLOCKING, "hold-nonblocking", "hold, reject or queue", "hold")                   \
 	X(HOLD_NONBLOCKING_TIMEOUT, "hold-nonblocking-timeout", "a time, 10ms to 1h", "2s")        \
 	X(HOLD_MAX, "hold-max", "a number, 1 to 32768", "16384")                                   \
+	X(NEGOTIATIONS_MAX, "negotiations-max", "a number, 1 to 16384", "1024")                    \
 	X(GUARD, "guard", "on or off", "on")                                                       \
 	X(ON_LOSS, "on-loss", "keep or close", "keep")
 
@@ -58,7 +59,8 @@ struct gate_config {
 	bool close_on_loss;
 	uint64_t hold_timeout, hold_nonblocking_timeout;
 	uint32_t hold_max;
-	char hold_max_text[8];
+	uint32_t negotiations_max;
+	char hold_max_text[8], negotiations_max_text[8];
 	char hold_timeout_text[32], hold_nonblocking_timeout_text[32]; /* as it was written */
 };
 

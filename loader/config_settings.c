@@ -68,12 +68,13 @@ static int set_time(uint64_t *time, char *text, size_t size, const char *value, 
 	return err;
 }
 
-static int set_hold_max(struct gate_config *g, const char *value, struct error *e)
+static int set_max(uint32_t *number, char text[8], uint32_t most, const char *value,
+		   struct error *e)
 {
-	int err = value_number(value, HOLDS_MAX, &g->hold_max, e);
+	int err = value_number(value, most, number, e);
 
 	if (!err)
-		snprintf(g->hold_max_text, sizeof(g->hold_max_text), "%u", g->hold_max);
+		snprintf(text, 8, "%u", *number);
 	return err;
 }
 
@@ -103,7 +104,10 @@ static int set_setting(struct gate_config *g, enum setting s, const char *value,
 		return set_time(&g->hold_nonblocking_timeout, g->hold_nonblocking_timeout_text,
 				sizeof(g->hold_nonblocking_timeout_text), value, e);
 	case SETTING_HOLD_MAX:
-		return set_hold_max(g, value, e);
+		return set_max(&g->hold_max, g->hold_max_text, HOLDS_MAX, value, e);
+	case SETTING_NEGOTIATIONS_MAX:
+		return set_max(&g->negotiations_max, g->negotiations_max_text, NEGOTIATIONS_MAX,
+			       value, e);
 	case SETTING_GUARD:
 		return value_choice(value, "off", "on", &g->guard_off, e);
 	case SETTING_ON_LOSS:
@@ -176,6 +180,8 @@ const char *config_setting_value(const struct gate_config *g, enum setting s)
 		return g->hold_nonblocking_timeout_text;
 	case SETTING_HOLD_MAX:
 		return g->hold_max_text;
+	case SETTING_NEGOTIATIONS_MAX:
+		return g->negotiations_max_text;
 	case SETTING_GUARD:
 		return g->guard_off ? "off" : "on";
 	case SETTING_ON_LOSS:

@@ -8,21 +8,18 @@
 #include <systemd/sd-daemon.h>
 #include <utlist.h>
 
-#include <bpf/libbpf.h>
-
 #include "boot_time.h"
 #include "cgroup_dynmods.h"
 #include "cleanup.h"
 #include "confine.h"
 #include "daemon.h"
 #include "daemon_internal.h"
-#include "flow_json.h"
 #include "log.h"
 #include "netns.h"
 #include "rooms.h"
 #include "space_full.h"
 
-enum { HEARTBEAT_USEC = 1000000, DAEMON_NICE = -15, RING_EVENTS_MAX = 256 };
+enum { HEARTBEAT_USEC = 1000000, DAEMON_NICE = -15 };
 
 void daemon_publish(struct daemon *d, json_t *event)
 {
@@ -36,7 +33,7 @@ void daemon_publish(struct daemon *d, json_t *event)
 	json_decref(event);
 }
 
-static bool watched(const void *ctx)
+bool daemon_watched(const void *ctx)
 {
 	const struct daemon *d = ctx;
 
@@ -85,7 +82,7 @@ static void on_changed(void *ctx, struct space *s, enum mirror_what what,
 
 	if (what == MIRROR_DEFAULT)
 		daemon_keep_default(d, s);
-	if (what != MIRROR_SA || !change || !change_name(change) || !watched(d))
+	if (what != MIRROR_SA || !change || !change_name(change) || !daemon_watched(d))
 		return;
 	o = json_pack("{s:s s:s s:s}", "event", "sa", "change", change_name(change), "space",
 		      s->name);
@@ -208,61 +205,6 @@ static const struct space_ops space_ops = {
 	.alert = on_alert,
 };
 
-/* A refused or audited call. */
-static int on_ring_event(void *ctx, void *data, size_t size)
-{
-	const struct event *event = data;
-	struct daemon *d = ctx;
-	struct space *s;
-	struct gate *gate;
-
-	if (size == sizeof(struct hold_signal))
-		holds_signal(d->holds, data);
-	if (size < sizeof(*event))
-		return 0;
-	gate = gates_of_cgroup(d->gates, event->gate);
-	if (watched(d))
-		daemon_publish(d, event_to_json(event, gate ? gate->name : NULL));
-	s = daemon_space_of(d, gate && gate->settings.spd_netns ? gate->settings.spd_netns
-								: event->flow.netns);
-	/*
-	 * audit only looks: what it lets pass starts IKE as it would without us. Of a space that is
-	 * not known yet nobody can say what it takes: who is refused asks again, who is held is
-	 * woken then.
-	 */
-	if (s && s->committed && event->mode != MODE_AUDIT)
-		negotiations_event(d->negotiations, s, event);
-	if (s && gate && event->held)
-		holds_event(d->holds, event, &gate->settings, gate->name, s->name);
-	/* the rest in the next turn of the loop */
-	return ++d->ring_events < RING_EVENTS_MAX ? 0 : -EAGAIN;
-}
-
-static int on_ring_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
-{
-	struct daemon *d = ctx;
-
-	(void)source;
-	(void)fd;
-	(void)revents;
-	d->ring_events = 0;
-	ring_buffer__consume(d->ring);
-	return 0;
-}
-
-static int open_ring(struct daemon *d, struct error *e)
-{
-	int err;
-
-	d->ring = ring_buffer__new(bpf_events_fd(d->bpf), on_ring_event, d, NULL);
-	if (!d->ring)
-		return error_set(e, -errno, "load", "events: the ring buffer cannot be opened: %s",
-				 strerror(errno));
-	err = sd_event_add_io(d->event, NULL, ring_buffer__epoll_fd(d->ring), EPOLLIN, on_ring_io,
-			      d);
-	return err < 0 ? error_set(e, err, "load", "events: %s", strerror(-err)) : 0;
-}
-
 void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 			struct gate_settings *out)
 {
@@ -277,6 +219,7 @@ void gate_settings_make(const struct daemon *d, const struct gate_config *in,
 	out->hold_nonblocking = in->hold_nonblocking;
 	out->hold_nonblocking_timeout = in->hold_nonblocking_timeout / 1000000;
 	out->hold_max = in->hold_max;
+	out->negotiations_max = in->negotiations_max;
 	out->guard_off = in->guard_off;
 	out->close_on_loss = in->close_on_loss;
 	if (in->spd_host)
@@ -406,6 +349,7 @@ static int on_second(sd_event_source *source, uint64_t usec, void *ctx)
 	daemon_queues(d);
 	gates_check(d->gates);
 	daemon_check_spaces(d);
+	daemon_events_tell(d);
 	daemon_containers_check(d);
 	daemon_room_second(d);
 	daemon_waits_second(d);
@@ -473,7 +417,8 @@ static int start(struct daemon *d, struct error *e)
 				       &d->negotiations);
 	if (!err)
 		err = holds_new(d->event, d->bpf,
-				&(struct hold_watchers){watched, on_negotiation, d}, &d->holds, e);
+				&(struct hold_watchers){daemon_watched, on_negotiation, d},
+				&d->holds, e);
 	if (!err)
 		negotiations_on_failed(d->negotiations, on_negotiation_failed);
 	if (!err)
@@ -493,7 +438,7 @@ static int start(struct daemon *d, struct error *e)
 	attach_gates(d);
 	bpf_settled(d->bpf);
 	daemon_containers_check(d); /* before spaces that nobody has are pruned from the maps */
-	return open_ring(d, e);
+	return daemon_events_open(d, e);
 }
 
 static void stop(struct daemon *d)
@@ -511,7 +456,7 @@ static void stop(struct daemon *d)
 	LL_FOREACH_SAFE(d->spaces, s, next)
 	space_free(s);
 	daemon_containers_stop(d);
-	ring_buffer__free(d->ring);
+	daemon_events_close(d);
 	gates_free(d->gates);
 	bpf_close(d->bpf);
 	sd_event_unref(d->event);

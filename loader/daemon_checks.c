@@ -248,10 +248,27 @@ static void check_losses(json_t *list, struct daemon *d)
 				 "on-loss=close: this kernel does not close sockets: %s", problem);
 }
 
+/* What a gate asks for faster, or more of, than it gets. */
+static void check_flood(json_t *list, struct daemon *d, const struct gate *gate)
+{
+	struct gate_counters c;
+
+	if (!bpf_counters_get(d->bpf, gate->cgroup_id, &c) && c.lost + gate->lost)
+		daemon_check_add(list, "events", "warn",
+				 "the gate's calls came too fast, or the daemon was stopped",
+				 "gate %s: %llu events were lost", gate->name,
+				 (unsigned long long)(c.lost + gate->lost));
+	if (gate->not_negotiated)
+		daemon_check_add(list, "negotiations", "warn", "negotiations-max=",
+				 "gate %s: %llu times no negotiation was started: %u that it had "
+				 "begun were under way (negotiations-max)",
+				 gate->name, (unsigned long long)gate->not_negotiated,
+				 gate->settings.negotiations_max);
+}
+
 json_t *daemon_checks(struct daemon *d)
 {
 	json_t *list = json_array();
-	struct gate_counters c;
 	struct gate *gate;
 	struct space *s;
 
@@ -282,11 +299,7 @@ json_t *daemon_checks(struct daemon *d)
 					 "gate %s: guard=off: packets of ping, raw, SCTP and L2TP "
 					 "sockets, and of connections whose SA went, are not seen",
 					 gate->name);
-		if (!bpf_counters_get(d->bpf, gate->cgroup_id, &c) && c.lost)
-			daemon_check_add(list, "events", "warn",
-					 "the daemon was too slow, or stopped",
-					 "gate %s: %llu events were lost", gate->name,
-					 (unsigned long long)c.lost);
+		check_flood(list, d, gate);
 	}
 	return list;
 }

@@ -21,15 +21,16 @@ static json_t *settings_json(const struct gate_settings *s)
 	const char *waiting = errno_name(s->errno_waiting), *failed = errno_name(s->errno_failed),
 		   *denied = errno_name(s->errno_denied);
 
-	return json_pack("{s:s s:s s:s s:s? s:s? s:s? s:s s:f s:s s:f s:I s:s s:s}", "mode",
+	return json_pack("{s:s s:s s:s s:s? s:s? s:s? s:s s:f s:s s:f s:I s:I s:s s:s}", "mode",
 			 mode_name(s->mode), "no-policy", s->allow_no_policy ? "allow" : "deny",
 			 "stale", s->stale_open ? "open" : "closed", "errno-waiting", waiting,
 			 "errno-failed", failed, "errno-denied", denied, "spd",
 			 s->spd_netns ? "host" : "own", "hold-timeout", s->hold_timeout / 1e3,
 			 "hold-nonblocking", nonblocking_name(s->hold_nonblocking),
 			 "hold-nonblocking-timeout", s->hold_nonblocking_timeout / 1e3, "hold-max",
-			 (json_int_t)s->hold_max, "guard", s->guard_off ? "off" : "on", "on-loss",
-			 s->close_on_loss ? "close" : "keep");
+			 (json_int_t)s->hold_max, "negotiations-max",
+			 (json_int_t)s->negotiations_max, "guard", s->guard_off ? "off" : "on",
+			 "on-loss", s->close_on_loss ? "close" : "keep");
 }
 
 static json_t *counters_json(const struct daemon *d, const struct gate *gate)
@@ -47,13 +48,14 @@ static json_t *counters_json(const struct daemon *d, const struct gate *gate)
 	for (int i = UNHELD_NOT + 1; i < UNHELD_COUNT; i++)
 		if (c.unheld[i])
 			json_object_set_new(unheld, unheld_name(i), json_integer(c.unheld[i]));
-	return json_pack("{s:I s:I s:I s:I s:I s:o s:I s:I s:I s:I s:o s:o}", "refused",
+	return json_pack("{s:I s:I s:I s:I s:I s:o s:I s:I s:I s:I s:I s:o s:o}", "refused",
 			 (json_int_t)c.refused, "audited", (json_int_t)c.audited, "events",
-			 (json_int_t)c.events, "lost", (json_int_t)c.lost, "held",
+			 (json_int_t)c.events, "lost", (json_int_t)(c.lost + gate->lost), "held",
 			 (json_int_t)c.held, "unheld", unheld, "guard_dropped",
 			 (json_int_t)c.guard_dropped, "guard_audited", (json_int_t)c.guard_audited,
 			 "closed", (json_int_t)gate->closed, "meddled", (json_int_t)gate->meddled,
-			 "verdicts", verdicts, "reasons", reasons);
+			 "not_negotiated", (json_int_t)gate->not_negotiated, "verdicts", verdicts,
+			 "reasons", reasons);
 }
 
 json_t *gate_to_json(const struct daemon *d, const struct gate *gate)
@@ -245,7 +247,7 @@ static json_int_t lost_events(struct daemon *d)
 
 	LL_FOREACH(gates_first(d->gates), gate)
 		if (gate->cgroup_id && !bpf_counters_get(d->bpf, gate->cgroup_id, &c))
-			lost += c.lost;
+			lost += c.lost + gate->lost;
 	return lost;
 }
 

@@ -9,6 +9,7 @@
 #include "bpf.h"
 #include "config.h"
 #include "control.h"
+#include "event_turns.h"
 #include "gates.h"
 #include "holds.h"
 #include "keeper.h"
@@ -32,7 +33,9 @@ struct daemon {
 	struct keeper keeper;
 	struct control *control;
 	struct ring_buffer *ring;
-	unsigned int ring_events;     /* in this turn */
+	unsigned int records;	      /* that it gave in this turn of the loop */
+	struct event_turns turns;     /* those of them that are still to be served … */
+	sd_event_source *serve;	      /* … which this does while there are some */
 	struct doctor *doctors;	      /* requests for a doctor, the first is at work */
 	struct container *containers; /* gates whose network namespaces are spaces */
 	struct losses *losses;	      /* sockets that lose what protects them */
@@ -49,6 +52,14 @@ int daemon_reload(struct daemon *d, struct error *e);
 
 struct space *daemon_space(struct daemon *d, const char *name);
 struct space *daemon_space_of(struct daemon *d, uint64_t netns);
+
+/* daemon_events.c */
+int daemon_events_open(struct daemon *d, struct error *e);
+void daemon_events_close(struct daemon *d);
+/* Once a second: what the log has to say of gates that ask for too much. */
+void daemon_events_tell(struct daemon *d);
+/* Somebody watches; else daemon_publish() is in vain. */
+bool daemon_watched(const void *d);
 
 /* daemon_spaces.c. The first: -errno with *e when the host cannot be opened. */
 int daemon_open_spaces(struct daemon *d, const struct space_ops *ops, struct error *e);

@@ -48,7 +48,7 @@ static void negotiate(struct daemon *d, const json_t *args, const struct ask *a)
 	struct space *s = daemon_space_of(d, a->gate.spd_netns ? a->gate.spd_netns : a->flow.netns);
 
 	if (s && !a->decision.failed)
-		negotiations_event(d->negotiations, s, &event);
+		negotiations_event(d->negotiations, s, &event, NEGOTIATIONS_MAX);
 }
 
 /* Answers when there is no more to wait for. */

@@ -50,6 +50,9 @@ struct gate {
 	int link[HOOK_COUNT]; /* -1: none */
 	struct gate_settings settings;
 	uint64_t closed, closed_told; /* sockets, by on-loss=close; and those that the log has */
+	uint64_t lost;		      /* events that came faster than the gate was served */
+	uint64_t not_negotiated;      /* events that started no negotiation, by negotiations-max= */
+	uint64_t not_negotiated_told, told_at; /* how many of them the log has, and since when */
 	struct gate_probe probe;
 	bool probed;	    /* a moment ago */
 	char undone[512];   /* what it refuses comes through, and why; empty: it does not */

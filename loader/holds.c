@@ -113,10 +113,17 @@ static void ended(struct holds *h, struct one *o, enum hold_end why)
 	tell(h, o, end_names[why]);
 }
 
-/* All who wait in the room go on. */
-static void release_room(struct holds *h, struct room *room, enum hold_end why)
+/*
+ * All who wait in o's room go on. Returns the next one after *o that is not among them: those
+ * before need not be asked again, who may be many.
+ */
+static struct one *release_room(struct holds *h, struct one *first, enum hold_end why)
 {
-	struct one *o, *next;
+	struct room *room = first->room;
+	struct one *o, *next, *after = first->next;
+
+	while (after && after->room == room)
+		after = after->next;
 
 	DL_FOREACH(h->list, o)
 		if (o->room == room)
@@ -128,6 +135,7 @@ static void release_room(struct holds *h, struct room *room, enum hold_end why)
 		ended(h, o, why);
 		holds_forget(h, o);
 	}
+	return after;
 }
 
 void holds_release_one(struct holds *h, struct one *o, enum hold_end why)
@@ -158,9 +166,8 @@ void holds_settled(struct holds *h, __u32 space)
 	while (o) {
 		next = o->next;
 		if (!o->out && o->key.space == space && !waits(h, o)) {
-			release_room(h, o->room, HOLD_PASSES);
+			next = release_room(h, o, HOLD_PASSES);
 			any = true;
-			next = h->list; /* others may have gone with it */
 		}
 		o = next;
 	}
@@ -175,10 +182,8 @@ void holds_failed(struct holds *h, const struct neg_key *key)
 
 	while (o) {
 		next = o->next;
-		if (!o->out && !memcmp(&o->key, key, sizeof(*key))) {
-			release_room(h, o->room, HOLD_FAILED);
-			next = h->list;
-		}
+		if (!o->out && !memcmp(&o->key, key, sizeof(*key)))
+			next = release_room(h, o, HOLD_FAILED);
 		o = next;
 	}
 	holds_tidy_soon(h);
@@ -188,14 +193,8 @@ void holds_decide_anew(struct holds *h)
 {
 	struct one *o = h->list;
 
-	while (o) {
-		if (o->out) {
-			o = o->next;
-			continue;
-		}
-		release_room(h, o->room, HOLD_GATE);
-		o = h->list; /* others have gone with it */
-	}
+	while (o)
+		o = o->out ? o->next : release_room(h, o, HOLD_GATE);
 	holds_tidy_soon(h);
 }
 

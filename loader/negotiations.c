@@ -115,39 +115,45 @@ static void start(struct negotiations *n, struct negotiation *g, const struct ne
 	negotiation_publish(n, g);
 }
 
-void negotiations_event(struct negotiations *n, struct space *s, const struct event *e)
+/* Somebody else's flow to the same child: it is backed off too. */
+static void back_off_too(struct negotiations *n, const struct negotiation *g,
+			 const struct neg_key *key)
+{
+	struct map_sink *sink = &g->space->sink;
+
+	sink->put(sink->ctx, g->space->slot, MAP_BACKOFF, key, &g->deadline);
+	if (n->failed)
+		n->failed(n->ctx, key);
+}
+
+int negotiations_event(struct negotiations *n, struct space *s, const struct event *e,
+		       unsigned int most)
 {
 	struct negotiation *g;
 	struct decision d;
 	struct negotiation_target t;
-	uint64_t until;
+	int err;
 
 	if (e->decision.verdict != VERDICT_WAIT || !e->decision.neg.index)
-		return;
+		return 0;
 	if (negotiation_passes(n, s, &e->flow, &d))
-		return; /* the SA came meanwhile */
+		return 0; /* the SA came meanwhile */
 	negotiation_find_target(n, &t, s, e);
 	g = negotiation_find(n, s, &t, &e->decision.neg);
-	if (!g)
-		g = negotiation_new(n, s, &t, e);
-	else if (negotiation_add_waiter(g, e))
+	err = g ? 0 : negotiation_new(n, s, &t, e, most, &g);
+	if (err)
+		return err;
+	if (negotiation_add_waiter(g, e))
 		log_debug("negotiation %s/%s has too many waiters", g->conn, g->child);
-	if (!g) {
-		log_error("too many negotiations: flows wait without one");
-		return;
-	}
 	if (g->state == NEGOTIATION_STARTED)
-		return;
+		return 0;
 	if (g->state == NEGOTIATION_FAILED && g->attempts && g->deadline > boot_ns()) {
-		/* somebody else's flow to the same child: it is backed off too */
-		until = g->deadline;
-		s->sink.put(s->sink.ctx, s->slot, MAP_BACKOFF, &e->decision.neg, &until);
-		if (n->failed)
-			n->failed(n->ctx, &e->decision.neg);
-		return;
+		back_off_too(n, g, &e->decision.neg);
+		return 0;
 	}
 	start(n, g, &t, e);
 	negotiations_rearm(n);
+	return 0;
 }
 
 void negotiations_settled(struct negotiations *n, struct space *s)

@@ -48,8 +48,13 @@ void negotiations_on_failed(struct negotiations *n,
 void negotiations_free(struct negotiations *n);
 void negotiations_set_options(struct negotiations *n, const struct negotiation_options *options);
 
-/* A refused call. Starts what is needed, once. */
-void negotiations_event(struct negotiations *n, struct space *s, const struct event *e);
+/*
+ * A refused call. Starts what is needed, once. -EBUSY: no, its gate has opened `most` already that
+ * are under way or backed off; -ENOSPC: all gates together have too many. Who needs what another
+ * gate has opened has it, too.
+ */
+int negotiations_event(struct negotiations *n, struct space *s, const struct event *e,
+		       unsigned int most);
 
 /* The SPD, SAD, routes or requirements of a space changed: what waits is asked again. */
 void negotiations_settled(struct negotiations *n, struct space *s);

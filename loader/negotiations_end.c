@@ -36,6 +36,12 @@ static void tell_maps(struct negotiations *n, struct negotiation *g, uint64_t un
 	bpf_alerts_forget(n->bpf, is_waiter, g);
 }
 
+void negotiation_forget(struct negotiations *n, struct negotiation *g)
+{
+	tell_maps(n, g, 0);
+	negotiation_remove(n, g);
+}
+
 void negotiation_fail(struct negotiations *n, struct negotiation *g, const char *why)
 {
 	uint64_t backoff = n->options.backoff_min_ns;
@@ -111,8 +117,7 @@ static void withdraw(struct negotiations *n, struct negotiation *g)
 
 	negotiation_describe(g, name, sizeof(name));
 	log_info("negotiation %s is withdrawn: its flow needs no SA any more", name);
-	tell_maps(n, g, 0);
-	negotiation_remove(n, g);
+	negotiation_forget(n, g);
 }
 
 /*
@@ -176,8 +181,7 @@ int negotiations_on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 			on_deadline(n, g);
 		else if (g->state != NEGOTIATION_STARTED && now - g->since > NEGOTIATION_IDLE_NS &&
 			 (g->state != NEGOTIATION_FAILED || g->deadline <= now)) {
-			tell_maps(n, g, 0);
-			negotiation_remove(n, g);
+			negotiation_forget(n, g);
 		}
 	}
 	negotiations_rearm(n);

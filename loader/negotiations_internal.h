@@ -24,6 +24,7 @@ struct waiter {
 struct negotiation {
 	struct negotiation *next;
 	struct space *space;
+	__u64 gate; /* who opened it, a cgroup id */
 	char conn[NEGOTIATION_NAME_MAX + 1],
 		child[NEGOTIATION_NAME_MAX + 1]; /* empty: an ACQUIRE, or nobody to ask */
 	enum negotiation_state state;
@@ -70,9 +71,9 @@ extern const char *const negotiation_state_names[];
 /* That of a target, or, without a child to ask, of a policy and peer; or NULL. */
 struct negotiation *negotiation_find(struct negotiations *n, const struct space *s,
 				     const struct negotiation_target *t, const struct neg_key *key);
-/* For the flow of an event, FAILED and never tried; NULL: no memory, or too many. */
-struct negotiation *negotiation_new(struct negotiations *n, struct space *s,
-				    const struct negotiation_target *t, const struct event *e);
+/* For the flow of an event, FAILED and never tried. 0, or as negotiations_event(), or -ENOMEM. */
+int negotiation_new(struct negotiations *n, struct space *s, const struct negotiation_target *t,
+		    const struct event *e, unsigned int most, struct negotiation **out);
 /* One more flow that waits for it. 0 or -errno. */
 int negotiation_add_waiter(struct negotiation *g, const struct event *e);
 void negotiation_remove(struct negotiations *n, struct negotiation *g);
@@ -93,6 +94,8 @@ bool negotiation_passes(struct negotiations *n, const struct space *s, const str
 			struct decision *d);
 /* Ends the negotiation if its flow passes now: *g may be gone then. */
 bool negotiation_recheck(struct negotiations *n, struct negotiation *g);
+/* Nothing runs for it, nor is it backed off: forgotten. */
+void negotiation_forget(struct negotiations *n, struct negotiation *g);
 /* Backs it off. */
 void negotiation_fail(struct negotiations *n, struct negotiation *g, const char *why);
 /* The timer of deadlines: when it must run next, and what it does. */

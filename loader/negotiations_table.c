@@ -8,10 +8,7 @@
 #include "boot_time.h"
 #include "negotiations_internal.h"
 
-enum {
-	NEGOTIATIONS_MAX = 16384,
-	WAITERS_MAX = 256, /* different policies and peers that one child serves */
-};
+enum { WAITERS_MAX = 256 /* different policies and peers that one child serves */ };
 
 const char *const negotiation_state_names[] = {
 #define X(id, name) [NEGOTIATION_##id] = name,
@@ -127,27 +124,61 @@ int negotiation_add_waiter(struct negotiation *g, const struct event *e)
 	return 0;
 }
 
-struct negotiation *negotiation_new(struct negotiations *n, struct space *s,
-				    const struct negotiation_target *t, const struct event *e)
+/* Where there are too many, the oldest goes that nobody waits for. 0, or as negotiation_new(). */
+static int make_room(struct negotiations *n, __u64 gate, unsigned int most)
 {
+	struct negotiation *g, *idle = NULL, *own = NULL;
+	uint64_t now = boot_ns();
+	unsigned int count = 0;
+
+	LL_FOREACH(n->list, g) {
+		bool open = g->state != NEGOTIATION_ESTABLISHED;
+		bool rests = !open || (g->state == NEGOTIATION_FAILED && g->deadline <= now);
+
+		if (rests && !idle)
+			idle = g;
+		if (!open || g->gate != gate)
+			continue;
+		count++;
+		if (rests && !own)
+			own = g;
+	}
+	if (count >= most) {
+		if (!own)
+			return -EBUSY;
+		negotiation_forget(n, own);
+	} else if (n->count >= NEGOTIATIONS_MAX) {
+		if (!idle)
+			return -ENOSPC;
+		negotiation_forget(n, idle);
+	}
+	return 0;
+}
+
+int negotiation_new(struct negotiations *n, struct space *s, const struct negotiation_target *t,
+		    const struct event *e, unsigned int most, struct negotiation **out)
+{
+	int err = make_room(n, e->gate, most);
 	struct negotiation *g;
 
-	if (n->count >= NEGOTIATIONS_MAX)
-		return NULL;
+	if (err)
+		return err;
 	g = calloc(1, sizeof(*g));
 	if (!g)
-		return NULL;
+		return -ENOMEM;
 	g->space = s;
+	g->gate = e->gate;
 	g->state = NEGOTIATION_FAILED;
 	strcpy(g->conn, t->conn);
 	strcpy(g->child, t->child);
 	if (negotiation_add_waiter(g, e)) {
 		negotiation_free(g);
-		return NULL;
+		return -ENOMEM;
 	}
 	LL_APPEND(n->list, g);
 	n->count++;
-	return g;
+	*out = g;
+	return 0;
 }
 
 void negotiation_remove(struct negotiations *n, struct negotiation *g)

@@ -26,7 +26,7 @@
 	  "Calls whose negotiation failed.")                                                       \
 	X("waits", "sagate_waits", "gauge", "Requests of `sagate wait` that wait.")                \
 	X("lost_events", "sagate_events_lost_total", "counter",                                    \
-	  "Events the ring buffer had no room for.")
+	  "Events that came faster than they were served.")
 
 /* Of each gate, label gate. */
 #define GATE_METRICS(X)                                                                            \
@@ -46,7 +46,9 @@
 	X("counters.events", "sagate_gate_events_total", "counter",                                \
 	  "Events put into the ring buffer.")                                                      \
 	X("counters.lost", "sagate_gate_events_lost_total", "counter",                             \
-	  "Events the ring buffer had no room for.")
+	  "Events that came faster than the gate was served.")                                     \
+	X("counters.not_negotiated", "sagate_gate_not_negotiated_total", "counter",                \
+	  "Events that started no negotiation because of negotiations-max.")
 
 /* Of each space, label space. */
 #define SPACE_METRICS(X)                                                                           \

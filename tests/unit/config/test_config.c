@@ -79,6 +79,8 @@ static const struct {
 	 "f:2: hold-max=\"0\": expected a number from 1 to 32768"},
 	{"[defaults]\nhold-max=32768\n", "[defaults]\nhold-max=32769\n",
 	 "f:2: hold-max=\"32769\": expected a number"},
+	{"[defaults]\nnegotiations-max=16384\n", "[defaults]\nnegotiations-max=16385\n",
+	 "f:2: negotiations-max=\"16385\": expected a number from 1 to 16384"},
 	{"[defaults]\nhold-max=2\n", "[defaults]\nhold-max=-2\n",
 	 "f:2: hold-max=\"-2\": expected a number"},
 	{"[defaults]\nno-policy=deny\n", "[defaults]\nno-policy=reject\n",
