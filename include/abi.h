@@ -21,19 +21,21 @@
 /* Layout and meaning of everything below. A daemon refuses pins of another number. */
 #define SAGATE_ABI 8
 
-#define SPACES_MAX	 64  /* mirrored network namespaces */
-#define SPD_MASKS_MAX	 128 /* selector shapes in use, for each space, class and family */
-#define TMPLS_MAX	 2   /* templates a mirrored policy can have */
-#define SAD_SLOTS_MAX	 16  /* SAs with the same address, reqid, mode, protocol and if_id */
-#define VERDICTS_MAX	 4   /* a power of two, as the next: counters are indexed with a mask */
-#define REASONS_MAX	 64
-#define UNHELD_MAX	 16
-#define HOLDS_MAX	 32768 /* calls that wait */
+#define SPACES_MAX    64  /* mirrored network namespaces */
+#define SPD_MASKS_MAX 128 /* selector shapes in use, for each space, class and family */
+#define TMPLS_MAX     2	  /* templates a mirrored policy can have */
+#define SAD_SLOTS_MAX 16  /* SAs with the same address, reqid, mode, protocol and if_id */
+#define VERDICTS_MAX  4	  /* a power of two, as the next: counters are indexed with a mask */
+#define REASONS_MAX   64
+#define UNHELD_MAX    16
+#define HOLDS_MAX     32768 /* calls that wait */
+#define RECENT_MAX    2048  /* flows that passed a moment ago, for each CPU; a power of two */
+#define PLENS_MAX     129   /* prefix lengths of routes, for each space and family */
+#define FWMARKS_MAX   8	    /* marks that policy routing compares, in each space */
+#define EVENTS_SHARE  1024  /* events of one gate: see share.bpf.h; the ring holds 18724 */
+
+/* Under way, backed off or ended a while ago, of all gates. */
 #define NEGOTIATIONS_MAX 16384
-#define RECENT_MAX	 2048 /* flows that passed a moment ago, for each CPU; a power of two */
-#define PLENS_MAX	 129  /* prefix lengths of routes, for each space and family */
-#define FWMARKS_MAX	 8    /* marks that policy routing compares, in each space */
-#define EVENTS_SHARE	 1024 /* events of one gate: see share.bpf.h; the ring holds 18724 */
 
 /* Entries of spd, sad and routes unless the configuration has other sizes ([daemon] *-max=). */
 #define POLICIES_MAX 262144
