@@ -197,10 +197,18 @@ static __always_inline bool guard_counted(const struct gate_settings *g)
 	return true;
 }
 
+/* Has routing chosen its source, or its caller, for a datagram to one destination? */
+static __always_inline bool may_be_routed(const struct flow *f, const struct bpf_sock *sk,
+					  const struct sock *owner)
+{
+	return (sk->type == SOCK_DGRAM || sk->type == SOCK_RAW) && !is_kernels(owner) &&
+	       !(f->family == AF_INET ? is_group4(f->daddr[0]) : is_group6(f->daddr));
+}
+
 /*
- * The socket's source takes the place of the packet's, 0: routing chose it, for its mark and its
- * device. False: it is the same, or not known (a listener's, the kernel's own sockets'). A
- * function of its own: a program's stack is 512 bytes, with all it calls.
+ * The socket's source takes the place of the packet's, or none, which routing then chooses for its
+ * mark and device. False, and nothing is changed: it is the same, or not known (a listener's, the
+ * kernel's own sockets'). A function of its own: a program's stack is 512 bytes, with all it calls.
  */
 static __noinline bool flow_before_nat(struct __sk_buff *skb, struct flow *f,
 				       const struct bpf_sock *sk)
@@ -215,19 +223,19 @@ static __noinline bool flow_before_nat(struct __sk_buff *skb, struct flow *f,
 		if (!is_source6(own))
 			__builtin_memset(own, 0, sizeof(own));
 	}
-	if (addr_equal(own, f->saddr) || !is_tracked(skb))
+	if (addr_equal(own, f->saddr) || !is_tracked(skb) ||
+	    (addr_any(own) && !may_be_routed(f, sk, owner_of(skb))))
 		return false;
 	__builtin_memcpy(f->saddr, own, sizeof(own));
 	if (sk->protocol == f->proto && shows_ports(f->proto))
 		f->sport = bpf_htons(sk->src_port);
-	if (!addr_any(own))
-		return true;
-	f->has_saddr = KNOWN_NOT;
-	f->oif = sk->bound_dev_if;
-	f->has_oif = f->oif ? KNOWN_BOUND : KNOWN_NOT;
-	f->mark = sk->mark;
-	return (sk->type == SOCK_DGRAM || sk->type == SOCK_RAW) && !is_kernels(owner_of(skb)) &&
-	       !(f->family == AF_INET ? is_group4(f->daddr[0]) : is_group6(f->daddr));
+	if (addr_any(own)) {
+		f->has_saddr = KNOWN_NOT;
+		f->oif = sk->bound_dev_if;
+		f->has_oif = f->oif ? KNOWN_BOUND : KNOWN_NOT;
+		f->mark = sk->mark;
+	}
+	return true;
 }
 
 static __always_inline void guard_begin(struct __sk_buff *skb, struct call *c, const struct flow *f)

@@ -450,6 +450,13 @@ snat_leaks_not() {
 	gate_mark
 	gate_passes tcp 192.0.2.2 80 --bind 192.0.2.78 --echo
 	gate_passes udp 192.0.2.2 80 --bind 192.0.2.78 --echo
+	# a listener has no source of its own: its answer is not taken for translated
+	# shellcheck disable=SC2016 # expanded inside
+	lab_spawn "$LAB_DIR/listen.out" sh -c 'echo $$ >/sys/fs/cgroup/gated/cgroup.procs
+		exec nsenter --net=/run/netns/a -- "$0" serve 81' "$LAB_PROBE" >"$LAB_DIR/listen.pid"
+	lab_wait_until 20 grep -q ready "$LAB_DIR/listen.out"
+	lab_exec b "$LAB_PROBE" tcp 192.0.2.78 81 --echo --for 10
+	lab_stop_pidfile "$LAB_DIR/listen.pid" TERM 10
 	[ "$(gate_moved guard_dropped)" = 0 ]
 	snat_down
 	gate_mark
