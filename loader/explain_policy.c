@@ -9,18 +9,6 @@
 
 _Static_assert(CLASS_SUB == 0 && CLASS_MAIN == 1, "the first two classes are the kernel's");
 
-/* What is compared in the lookup with this if_id: there the interface's own device is. */
-static struct flow flow_in_lookup(const struct flow *flow, __u32 if_id)
-{
-	struct flow f = *flow;
-
-	if (if_id) {
-		f.oif = f.link;
-		f.has_oif = KNOWN_INTERFACE;
-	}
-	return f;
-}
-
 bool policy_matches(const struct policy_info *p, const struct flow *of, __u32 if_id,
 		    const char **failed, char *text, size_t size)
 {

@@ -55,7 +55,7 @@ void sa_wanted_of(const struct bpf *b, const struct ask *a, const struct policy_
 {
 	*w = (struct sa_wanted){
 		.tmpl = p->tmpl[i],
-		.flow = &a->flow,
+		.flow = flow_in_lookup(&a->flow, p->if_id),
 		.mark = p->mark & p->mark_mask,
 		.if_id = p->if_id,
 		.source_known = true,
@@ -95,9 +95,9 @@ static bool selects(const struct sa_info *sa, const struct sa_wanted *w)
 	struct selector_info sel = sa->sel;
 	char text[1];
 
-	if (awaits_sport(w->flow))
+	if (awaits_sport(&w->flow))
 		sel.sport = sel.sport_mask = 0;
-	return !sel.family || selector_outside(&sel, w->flow, text, 0) == SELECTOR_FITS;
+	return !sel.family || selector_outside(&sel, &w->flow, text, 0) == SELECTOR_FITS;
 }
 
 static enum sa_condition condition(const struct sad *sad, const struct sa_info *sa,
@@ -129,7 +129,7 @@ static enum sa_condition condition(const struct sad *sad, const struct sa_info *
 		return SA_FAILS_DIRECTION;
 	if (sa->exhausted)
 		return SA_FAILS_SEQUENCE;
-	if (sa->sel.family && sa->sel.sport_mask && awaits_sport(w->flow))
+	if (sa->sel.family && sa->sel.sport_mask && awaits_sport(&w->flow))
 		return SA_FAILS_SPORT;
 	if (w->tmpl.optional && addr_any(sa->saddr) && !addr_any(w->tmpl.saddr))
 		return SA_FAILS_ANY_SOURCE;
@@ -186,7 +186,7 @@ static void condition_text(enum sa_condition c, const struct sa_info *sa, const 
 	case SA_FAILS_SELECTOR:
 		n = snprintf(text, size, "selector ");
 		if (n > 0 && (size_t)n < size)
-			selector_outside(&sa->sel, w->flow, text + n, size - n);
+			selector_outside(&sa->sel, &w->flow, text + n, size - n);
 		break;
 	case SA_FAILS_PCPU:
 		snprintf(text, size, "pcpu %u ≠ any: for that CPU only", sa->pcpu);

@@ -47,8 +47,8 @@ enum sa_condition {
 /* What one template asks for a flow; borrows the flow. */
 struct sa_wanted {
 	struct spd_tmpl tmpl; /* with the addresses of the SA */
-	const struct flow *flow;
-	__u32 mark; /* the policy's */
+	struct flow flow;     /* in the lookup that is asked */
+	__u32 mark;	      /* the policy's */
 	__u32 if_id;
 	bool source_known;
 };

@@ -54,6 +54,17 @@ static void port_text(const char *what, __be16 port, __be16 mask, __be16 of_flow
 		 mask == 0xffff ? "≠" : "without", is);
 }
 
+struct flow flow_in_lookup(const struct flow *flow, __u32 if_id)
+{
+	struct flow f = *flow;
+
+	if (if_id) {
+		f.oif = f.link;
+		f.has_oif = KNOWN_INTERFACE;
+	}
+	return f;
+}
+
 /* IPv6 routing leaves the device at what the socket is bound to: see spd_step() in bpf/. */
 static bool keeps_device(const struct flow *f)
 {

@@ -27,6 +27,9 @@ enum selector_part {
 
 const char *selector_part_name(enum selector_part part);
 
+/* What is compared in the lookup with this if_id: there the interface's own device is. */
+struct flow flow_in_lookup(const struct flow *flow, __u32 if_id);
+
 /*
  * The first part that keeps the flow out, and the selector's and the flow's value of it in `text`
  * ("dport 81 ≠ 80"); SELECTOR_FITS leaves `text` untouched. A source or device that is not known

@@ -105,19 +105,22 @@ int hold_stat_started(const char *stat, uint64_t *ticks)
 }
 
 /* proc_pid_stat(5): field 3. */
-bool hold_stat_stopped(const char *stat)
+char hold_stat_letter(const char *stat)
 {
 	const char *state = strrchr(stat, ')');
 
-	return state && (!strncmp(state, ") T", 3) || !strncmp(state, ") t", 3));
+	return state && state[1] ? state[2] : '\0';
 }
 
-bool hold_thread_stopped(pid_t tid)
+char hold_thread_letter(pid_t tid)
 {
 	const struct hold_thread t = {.pid = tid, .tid = tid};
-	char text[4096];
+	char text[4096], letter;
 
-	return !read_text(&t, "stat", text, sizeof(text)) && hold_stat_stopped(text);
+	if (read_text(&t, "stat", text, sizeof(text)))
+		return '\0';
+	letter = hold_stat_letter(text);
+	return letter == 'Z' || letter == 'X' ? '\0' : letter;
 }
 
 enum hold_thread_state hold_thread_look(const struct hold_thread *t, int *handled)

@@ -26,8 +26,8 @@ struct hold_thread {
 /* *handled: if it is HOLD_THREAD_SIGNALLED, as hold_status_handled() says. */
 enum hold_thread_state hold_thread_look(const struct hold_thread *t, int *handled);
 
-/* By SIGSTOP or its kind, or by a debugger; false: it is not, or has ended. */
-bool hold_thread_stopped(pid_t tid);
+/* Its state, as proc_pid_stat(5) has it: 'T' and 't' are stopped, 0: it has ended. */
+char hold_thread_letter(pid_t tid);
 
 /* The parts, on the text of /proc/PID/task/TID/{status,syscall,stat}; pure. */
 int hold_status_signalled(const char *status, bool signals);
@@ -35,6 +35,6 @@ int hold_status_signalled(const char *status, bool signals);
 int hold_status_handled(const char *status);
 int hold_syscall_held(const char *syscall, uint64_t ip, uint64_t sp);
 int hold_stat_started(const char *stat, uint64_t *ticks);
-bool hold_stat_stopped(const char *stat);
+char hold_stat_letter(const char *stat); /* 0: there is none */
 
 #endif

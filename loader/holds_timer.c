@@ -116,10 +116,19 @@ static __u64 comes_back_until(__u32 tid, const struct hold *entry, __u64 now)
 {
 	__u64 last = entry->released ? entry->released : entry->asked;
 
-	if (entry->stopped && hold_thread_stopped((pid_t)tid))
+	if (!entry->stopped && !entry->signal)
+		return last + HOLD_AGAIN_NS;
+	switch (hold_thread_letter((pid_t)tid)) {
+	case 0:
+		break;
+	case 'T':
+	case 't':
 		last = now;
-	else if ((entry->stopped || entry->signal) && entry->until > last)
-		last = entry->until;
+		break;
+	default:
+		if (entry->until > last)
+			last = entry->until;
+	}
 	return last + HOLD_AGAIN_NS;
 }
 

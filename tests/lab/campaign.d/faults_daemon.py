@@ -7,7 +7,7 @@ import time
 
 import kernel
 from lab import DIR, Failed, wait
-from table import GONE, NO_IKE, NOBODY, WAITS, fault
+from table import GONE, NO_IKE, NOBODY, RESIZED, WAITS, fault
 
 
 @fault(**NOBODY)
@@ -76,7 +76,7 @@ def daemon_killed_while_it_starts(lab, draw):
     lab.daemon.start()
 
 
-@fault(**NOBODY)
+@fault(**NOBODY, **RESIZED)
 def daemon_starts_while_sas_change(lab, draw):
     """SAs come and go while it dumps them."""
     lab.daemon.kill()
@@ -136,7 +136,7 @@ def keeper_killed_then_daemon(lab, draw):
     lab.b.send(signal.SIGCONT)
 
 
-@fault(errnos=WAITS)
+@fault(errnos=WAITS, **RESIZED)
 def overrun(lab, draw):
     """Its event socket is small, and it is stopped while SAs come in a burst."""
     count = draw.number("sas", 200, 600)
@@ -171,7 +171,7 @@ def overrun_hides_a_flush(lab, draw):
     lab.renew()
 
 
-@fault()
+@fault(**RESIZED)
 def burst_of_sas(lab, draw):
     count = draw.number("sas", 300, 900)
     lab.xfrm.add_many(0, count)

@@ -115,14 +115,14 @@ static void the_start_is_found_behind_any_name(void **state)
 	assert_int_equal(hold_stat_started("", &ticks), -EINVAL);
 }
 
-static void stopped_is_one_that_a_signal_or_a_debugger_stopped(void **state)
+static void the_state_is_found_behind_any_name(void **state)
 {
 	(void)state;
-	assert_true(hold_stat_stopped("7 (a) T 1 2"));
-	assert_true(hold_stat_stopped("7 (a) S 1) t 1 2"));
-	assert_false(hold_stat_stopped("7 (a) T 1) S 1 2"));
-	assert_false(hold_stat_stopped("7 (a) D 1 2"));
-	assert_false(hold_stat_stopped("7"));
+	assert_int_equal(hold_stat_letter("7 (a) T 1 2"), 'T');
+	assert_int_equal(hold_stat_letter("7 (a) S 1) t 1 2"), 't');
+	assert_int_equal(hold_stat_letter("7 (a) T 1) S 1 2"), 'S');
+	assert_int_equal(hold_stat_letter("7 (a)"), 0);
+	assert_int_equal(hold_stat_letter("7"), 0);
 }
 
 static void the_options_are_those_of_the_file_system(void **state)
@@ -143,7 +143,7 @@ int main(void)
 		cmocka_unit_test(the_kicks_own_signal_waits_and_others_are_told),
 		cmocka_unit_test(only_some_calls_are_held),
 		cmocka_unit_test(the_start_is_found_behind_any_name),
-		cmocka_unit_test(stopped_is_one_that_a_signal_or_a_debugger_stopped),
+		cmocka_unit_test(the_state_is_found_behind_any_name),
 		cmocka_unit_test(the_options_are_those_of_the_file_system),
 	};
 
