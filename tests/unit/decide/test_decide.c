@@ -95,11 +95,27 @@ static void test_each_condition_of_an_sa(void **unused)
 	SPOIL(s.sel.family = AF_INET; s.sel.dport = htons(80); s.sel.dport_mask = 0xffff, SA);
 	SPOIL(s.sel.family = AF_INET; s.sel.ifindex = HERE_DEV + 1, SA_SELECTOR);
 	SPOIL(s.sel.family = AF_INET; s.sel.ifindex = HERE_DEV, SA);
-	SPOIL(s.life.hard_add = 1; s.life.add_time = 1, SA_EXPIRED);
 	SPOIL(s.flags = XFRM_STATE_WILDRECV, NO_SA);
 	SPOIL(s.dir = SAGATE_SA_DIR_IN, NO_SA);
 	SPOIL(s.pcpu = 0, NO_SA);
 #undef SPOIL
+}
+
+/* An SA of one second, which is taken for good two more (LATE). */
+static void test_an_sa_has_expired_when_its_end_has_passed(void **unused)
+{
+	struct policy_info p = trap();
+	struct sa_info s = sa();
+	struct timespec wait = {.tv_sec = 2, .tv_nsec = 100000000};
+
+	(void)unused;
+	put(&p);
+	s.life.hard_add = 1;
+	s.life.add_time = (__u64)time(NULL) - 1;
+	assert_int_equal(sad_put(sad, &s), 1);
+	assert_reason(flow("192.0.2.2", 80), SA);
+	nanosleep(&wait, NULL);
+	assert_reason(flow("192.0.2.2", 80), SA_EXPIRED);
 }
 
 static void test_the_first_condition_names_the_sa_that_came_furthest(void **unused)
@@ -512,6 +528,7 @@ int main(void)
 		T(test_without_a_policy),
 		T(test_a_template_needs_its_sa),
 		T(test_each_condition_of_an_sa),
+		T(test_an_sa_has_expired_when_its_end_has_passed),
 		T(test_the_first_condition_names_the_sa_that_came_furthest),
 		T(test_a_tunnel_has_its_own_addresses),
 		T(test_templates_all_but_the_optional_ones_need_an_sa),

@@ -74,7 +74,7 @@ static void answer(struct ask *a)
 
 /* ---- each condition by itself, with both values ---- */
 
-static void says(const struct sa_info *s, const char *failed, const char *text)
+static void told(const char *failed, const char *text)
 {
 	const struct policy_info *p = spd_find(spd, CLASS_MAIN, 9);
 	struct ask a = ask("192.0.2.2", 80);
@@ -82,7 +82,6 @@ static void says(const struct sa_info *s, const char *failed, const char *text)
 	json_t *list, *one;
 	size_t more;
 
-	assert_int_equal(sad_put(sad, s), 1);
 	answer(&a);
 	sa_wanted_of(bpf, &a, p, 0, NULL, &w);
 	list = sa_candidates_json(sad, &w, sa_first_fit(sad, &w), &more);
@@ -99,7 +98,30 @@ static void says(const struct sa_info *s, const char *failed, const char *text)
 	assert_string_equal(json_get_text(one, "text"), text);
 	assert_int_equal(json_get_bool(one, "used"), !failed);
 	json_decref(list);
+}
+
+static void says(const struct sa_info *s, const char *failed, const char *text)
+{
+	assert_int_equal(sad_put(sad, s), 1);
+	told(failed, text);
 	sad_del(sad, s);
+}
+
+/* An SA of one second, which is taken for good two more (LATE). */
+static void test_an_sa_whose_end_has_passed_is_expired(void **unused)
+{
+	struct policy_info p = trap(9);
+	struct sa_info s = sa(0xc0ffee);
+	struct timespec wait = {.tv_sec = 2, .tv_nsec = 100000000};
+
+	(void)unused;
+	assert_int_equal(spd_put(spd, CLASS_MAIN, &p), 1);
+	s.life.hard_add = 1;
+	s.life.add_time = (__u64)time(NULL) - 1;
+	assert_int_equal(sad_put(sad, &s), 1);
+	told(NULL, "used");
+	nanosleep(&wait, NULL);
+	told("expired", "expired: its hard lifetime has ended");
 }
 
 static void test_an_sa_is_told_the_first_condition_it_fails(void **unused)
@@ -138,8 +160,6 @@ static void test_an_sa_is_told_the_first_condition_it_fails(void **unused)
 	      s.sel.src_len = 33, "selector", "selector src 0.0.0.0/33 without 192.0.2.1");
 	SPOIL(s.sel.family = AF_INET; s.sel.ifindex = 8, "selector", "selector dev: index 8 ≠ 7");
 	SPOIL(s.pcpu = 3, "pcpu", "pcpu 3 ≠ any: for that CPU only");
-	SPOIL(s.life.hard_add = 1;
-	      s.life.add_time = 1, "expired", "expired: its hard lifetime has ended");
 	SPOIL(s.dir = SAGATE_SA_DIR_IN, "direction", "direction in ≠ out");
 	SPOIL(s.dir = SAGATE_SA_DIR_OUT, NULL, "used");
 	SPOIL(s.exhausted = 1, "sequence", "sequence: no number is left");
@@ -588,6 +608,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_an_sa_is_told_the_first_condition_it_fails),
+		T(test_an_sa_whose_end_has_passed_is_expired),
 		T(test_what_came_furthest_is_first_and_the_rest_is_counted),
 		T(test_of_several_sas_that_fit_the_kernels_is_marked),
 		T(test_an_sa_without_a_slot_says_so),
