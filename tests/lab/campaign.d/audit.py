@@ -56,7 +56,7 @@ class Auditor:
     def __init__(self, lab):
         self.lab = lab
         self.mark()
-        self.calm = self.before
+        self.calm, self.may = self.before, NOTHING
         self.base = None
         self.daemons = {}
         self.growth = {}
@@ -70,8 +70,8 @@ class Auditor:
         self.stat = {"xfrm": xfrm_stat(self.lab.reject.pid), "xfrm_b": xfrm_stat(self.lab.server)}
 
     def begin(self):
-        """Between the faults nothing at all may have gone wrong."""
-        wrong = judge_traffic(traffic_moved(self.calm, self.lab.look()), NOTHING)
+        """Between the faults nothing may have gone wrong, but what began while the last one stood."""
+        wrong = judge_traffic(traffic_moved(self.calm, self.lab.look()), self.may)
         if wrong:
             raise Failed("before the fault, in calm: " + "; ".join(wrong))
         self.mark()
@@ -88,7 +88,7 @@ class Auditor:
 
     def end(self, may):
         """After a fault, with everything going through again. What is wrong, as a list."""
-        self.calm = self.lab.look()
+        self.calm, self.may = self.lab.look(), may
         rows = traffic_moved(self.before, self.calm)
         self.count(rows)
         wrong = judge_traffic(rows, may)
