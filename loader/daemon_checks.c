@@ -5,6 +5,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "boot_time.h"
 #include "cgroup_dynmods.h"
 #include "daemon_internal.h"
 #include "flow_json.h"
@@ -136,10 +137,13 @@ static void check_space(json_t *list, struct space *s, const struct space *all, 
 				 "waits",
 				 s->name);
 	if (stats->differences)
-		daemon_check_add(list, "mirror", "warn",
-				 "changes that the kernel tells nobody, or a lost event",
-				 "space %s: %llu entries differed from a dump and were repaired",
-				 s->name, (unsigned long long)stats->differences);
+		daemon_check_add(
+			list, "mirror", "warn",
+			"changes that the kernel tells nobody, or a lost event",
+			"space %s: %llu entries differed from a dump and were repaired, the last "
+			"%llu s ago",
+			s->name, (unsigned long long)stats->differences,
+			(unsigned long long)((boot_ns() - stats->differed_at) / 1000000000ULL));
 	check_sizes(list, s, all);
 	check_templates(list, s);
 	check_queue(list, s);

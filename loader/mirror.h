@@ -56,6 +56,7 @@ struct mirror_stats {
 	uint64_t unknown;     /* message types that this build does not know */
 	uint64_t events;      /* messages read from the event socket and applied */
 	uint64_t differences; /* found and repaired by comparisons while synced */
+	uint64_t differed_at; /* the last of them, ns of CLOCK_BOOTTIME */
 	uint64_t synced_at; /* nanoseconds of CLOCK_BOOTTIME, when the last snapshot ended, 0: never
 			     */
 	uint64_t duration;  /* nanoseconds it took */

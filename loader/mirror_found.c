@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boot_time.h"
 #include "mirror_internal.h"
 #include "xfrm_fields.h"
 
@@ -222,6 +223,7 @@ static void unlisted(struct mirror *m, const char *name)
 	struct mirror_difference d = {.name = name, .in_mirror = true};
 
 	m->stats.differences++;
+	m->stats.differed_at = boot_ns();
 	if (m->telling)
 		m->compare->differs(m->compare_ctx, &d);
 }
@@ -245,6 +247,8 @@ void mirror_found_end(struct mirror *m)
 	if (!m->comparing)
 		return;
 	m->stats.differences += m->found.count;
+	if (m->found.count)
+		m->stats.differed_at = boot_ns();
 	mhash_foreach(&m->found, i, n, tmp)
 	{
 		const struct found *f = mhash_entry(n, struct found, by_id);
