@@ -47,6 +47,7 @@ struct call {
 	bool packet : 1;      /* of a packet, in clear or transformed, not of a call */
 	bool transformed : 1; /* xfrm has had the packet */
 	bool noxfrm : 1;      /* the packet's device is exempt */
+	bool routed : 1;      /* the packet's socket has no source */
 	bool bypasses : 1;    /* see socket_bypasses() */
 	__u32 epoch;	      /* that one */
 	__u32 bound;	      /* to what, see KNOWN_INSTEAD; a packet: its device */

@@ -197,6 +197,29 @@ static __always_inline bool guard_counted(const struct gate_settings *g)
 	return true;
 }
 
+/*
+ * What is the packet's source to its socket: its own (0), another one than its own
+ * (SOURCE_TRANSLATED), or chosen by routing, as far as the socket says (RECENT_ROUTED)?
+ */
+#define SOURCE_TRANSLATED 128 /* beside enum recent_how: nothing is remembered then */
+
+static __always_inline __u8 source_of(const struct bpf_sock *sk, const struct flow *f)
+{
+	__be32 own[4];
+
+	if (f->family == AF_INET) {
+		own[0] = sk->src_ip4;
+		if (own[0] == f->saddr[0])
+			return 0;
+		return is_source4(own[0]) ? SOURCE_TRANSLATED : RECENT_ROUTED;
+	}
+	for (int i = 0; i < 4; i++)
+		own[i] = sk->src_ip6[i];
+	if (addr_equal(own, f->saddr))
+		return 0;
+	return is_source6(own) ? SOURCE_TRANSLATED : RECENT_ROUTED;
+}
+
 /* Has routing chosen its source, or its caller, for a datagram to one destination? */
 static __always_inline bool may_be_routed(const struct flow *f, const struct bpf_sock *sk,
 					  const struct sock *owner)
@@ -213,27 +236,24 @@ static __always_inline bool may_be_routed(const struct flow *f, const struct bpf
 static __noinline bool flow_before_nat(struct __sk_buff *skb, struct flow *f,
 				       const struct bpf_sock *sk)
 {
-	__be32 own[4] = {};
+	__u8 source = source_of(sk, f);
 
-	if (f->family == AF_INET) {
-		own[0] = is_source4(sk->src_ip4) ? sk->src_ip4 : 0;
-	} else {
-		put_word(&own[0], sk->src_ip6[0], sk->src_ip6[1]);
-		put_word(&own[2], sk->src_ip6[2], sk->src_ip6[3]);
-		if (!is_source6(own))
-			__builtin_memset(own, 0, sizeof(own));
-	}
-	if (addr_equal(own, f->saddr) || !is_tracked(skb) ||
-	    (addr_any(own) && !may_be_routed(f, sk, owner_of(skb))))
+	if (!source || !is_tracked(skb) ||
+	    (source == RECENT_ROUTED && !may_be_routed(f, sk, owner_of(skb))))
 		return false;
-	__builtin_memcpy(f->saddr, own, sizeof(own));
 	if (sk->protocol == f->proto && shows_ports(f->proto))
 		f->sport = bpf_htons(sk->src_port);
-	if (addr_any(own)) {
+	__builtin_memset(f->saddr, 0, sizeof(f->saddr));
+	if (source == RECENT_ROUTED) {
 		f->has_saddr = KNOWN_NOT;
 		f->oif = sk->bound_dev_if;
 		f->has_oif = f->oif ? KNOWN_BOUND : KNOWN_NOT;
 		f->mark = sk->mark;
+	} else if (f->family == AF_INET) {
+		f->saddr[0] = sk->src_ip4;
+	} else {
+		for (int i = 0; i < 4; i++)
+			f->saddr[i] = sk->src_ip6[i];
 	}
 	return true;
 }
@@ -248,9 +268,10 @@ static __always_inline void guard_begin(struct __sk_buff *skb, struct call *c, c
 	c->noxfrm = dst_says(skb) == DST_SAYS_EXEMPT;
 }
 
-#define EPOCH_NONE (~0ULL)
+#define EPOCH_ANY   (~0ULL)
+#define EPOCH_NEVER (~0ULL - 1)
 
-/* May it leave as its socket sent it? `epoch` of that answer, for recent_keep(). */
+/* May it leave as its socket sent it? The epoch in which that is so, for recent_keep(). */
 static __always_inline bool judge_before_nat(struct __sk_buff *skb, struct call *c,
 					     const struct gate_settings *g, const struct flow *f,
 					     const struct bpf_sock *sk, __u64 *epoch)
@@ -259,7 +280,7 @@ static __always_inline bool judge_before_nat(struct __sk_buff *skb, struct call 
 		packet_decide(c, g);
 		if (!may_leave(c))
 			return false;
-		*epoch = c->epoch;
+		*epoch = c->by_sport ? EPOCH_NEVER : c->epoch;
 		guard_begin(skb, c, f);
 	}
 	return true;
@@ -268,11 +289,11 @@ static __always_inline bool judge_before_nat(struct __sk_buff *skb, struct call 
 /* What recent_find() does not know: may it leave? */
 static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 					 struct gate_settings *g, const struct flow *f,
-					 const struct packet *p)
+					 const struct packet *p, __u8 how)
 {
 	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
 	struct bpf_sock *sk = skb->sk;
-	__u64 epoch = EPOCH_NONE;
+	__u64 epoch = EPOCH_ANY;
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (!sk)
@@ -284,8 +305,9 @@ static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 		answer(&c->decision, REASON_FLOW_UNKNOWN);
 	} else if (judge_before_nat(skb, c, g, f, sk, &epoch) && judge(skb, c, g, p)) {
 		c->flow.netns = bpf_get_socket_cookie(skb);
+		c->routed = how & RECENT_ROUTED;
 		if (is_plain_flow(p) && !c->transformed && !is_shared(owner_of(skb), sk) &&
-		    (epoch == EPOCH_NONE || epoch == c->epoch))
+		    !(how & SOURCE_TRANSLATED) && (epoch == EPOCH_ANY || epoch == c->epoch))
 			recent_keep(c, g);
 		return true;
 	} else if (is_exempt(skb, c, sk)) {
@@ -296,14 +318,14 @@ static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 }
 
 static __noinline bool guard_ask(struct __sk_buff *skb, const struct flow *f,
-				 struct gate_settings *g, const struct packet *p)
+				 struct gate_settings *g, const struct packet *p, __u8 how)
 {
 	struct guard_call *gc = guard_call_take();
 	bool passes;
 
 	if (!gc)
 		return guard_counted(g); /* nobody can decide */
-	passes = guard_decide(skb, &gc->call, g, f, p);
+	passes = guard_decide(skb, &gc->call, g, f, p, how);
 	guard_call_give(gc);
 	return passes;
 }
@@ -340,14 +362,14 @@ static __always_inline bool guard(struct __sk_buff *skb)
 	p.read = packet_read(skb, &f, &p);
 	if (is_ipsec(skb, &f))
 		return true;
-	how = flow_owner(&f, skb, sk, g);
-	if (is_plain_flow(&p)) {
+	how = flow_owner(&f, skb, sk, g) | source_of(sk, &f);
+	if (is_plain_flow(&p) && !(how & SOURCE_TRANSLATED)) {
 		known = recent_find(&f, g, how);
 		if (known >= 0 && known < REASON_COUNT)
 			return true;
 	}
 	f.netns = netns_of(owner_of(skb));
-	return guard_ask(skb, &f, g, &p);
+	return guard_ask(skb, &f, g, &p, how);
 }
 
 #endif

@@ -156,7 +156,7 @@ static __always_inline __u32 recent_at(__u32 place, const struct flow *f, __u64 
 
 /*
  * The reason for which the flow, as the hook gave it, passed; REASON_COUNT: ask decide(). `how` is
- * RECENT_PACKET, and RECENT_FORWARDED, for a packet: what a call may do, one in clear may not. Its
+ * RECENT_PACKET, and what goes with it, for a packet: what a call may do, one in clear may not. Its
  * socket's cookie stands in the place of the flow's namespace then.
  */
 __noinline int recent_find(const struct flow *f, const struct gate_settings *g, __u8 how)
@@ -225,7 +225,8 @@ __noinline int recent_keep(const struct call *c, const struct gate_settings *g)
 	place = recent_place(&f);
 	last.word = recent_last(&f, c->allow_no_policy, c->stale_open,
 				(c->packet ? RECENT_PACKET : 0) |
-					(c->forwarded ? RECENT_FORWARDED : 0));
+					(c->forwarded ? RECENT_FORWARDED : 0) |
+					(c->routed ? RECENT_ROUTED : 0));
 	r = recent_entry(place);
 	other = recent_entry(place + 1);
 	if (!r || !other)

@@ -375,6 +375,7 @@ enum recent_how {
 	RECENT_IPV6 = 8,
 	RECENT_PACKET = 16,    /* of a packet */
 	RECENT_FORWARDED = 32, /* … and its host's space was asked */
+	RECENT_ROUTED = 64,    /* … and its socket has no source */
 };
 
 /*
