@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# bats file_tags=once
 #
 # campaign.bats: faults one after the other, under traffic (see tests/lab/campaign). Which
 # and how is drawn from SAGATE_SEED, or from a seed that is another on each kernel; of 150 as many as
@@ -20,7 +19,7 @@ campaign() { "$BATS_TEST_DIRNAME/campaign" --inside "$@"; }
 	*) seed=4 ;;
 	esac
 	seed=${SAGATE_SEED:-$seed}
-	run campaign --seed "$seed" --faults 150 --seconds 100
+	run campaign --seed "$seed" --faults 150 --seconds 200
 	echo "$output"
 	echo "# seed $seed: $(grep ' faults in ' <<<"$output")" >&3
 	[ "$status" = 0 ]
@@ -29,6 +28,7 @@ campaign() { "$BATS_TEST_DIRNAME/campaign" --inside "$@"; }
 	[ "${BASH_REMATCH[1]}" -ge 8 ]
 }
 
+# bats test_tags=once
 @test "a gate without its guard, whose policies go while the daemon is stopped, is found out" {
 	GATE_GUARD=off run -1 campaign --seed 1 --faults 1 --only daemon_stopped_and_policies_flushed
 	echo "$output"
