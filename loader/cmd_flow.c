@@ -128,7 +128,7 @@ static void put_endpoint(json_t *args, const struct endpoint *ep, const char *ad
 static int add_endpoints(const struct cli *cli, json_t *args, uint8_t proto)
 {
 	const char *from = cli_value(cli, "--from");
-	struct endpoint dst, src;
+	struct endpoint dst = {}, src = {};
 	int r = parse_endpoint(cli, cli->args[1], proto, &dst);
 
 	if (r == CLI_DONE)
