@@ -31,6 +31,7 @@
 #include "flow_json.h"
 #include "json_util.h"
 #include "one_space.h"
+#include "sad_life.h"
 
 enum { MANY = 60 };
 
@@ -107,21 +108,36 @@ static void says(const struct sa_info *s, const char *failed, const char *text)
 	sad_del(sad, s);
 }
 
-/* An SA of one second, which is taken for good two more (LATE). */
+static void a_while_ago(struct sad_now *now)
+{
+	sad_life_now(now);
+	now->boot -= 60000000000ULL;
+}
+
+/* As if it had come a while ago: of one with a lifetime of a second the end has passed. */
+static int put_a_while_ago(const struct sa_info *s)
+{
+	int r;
+
+	sad_set_clock(sad, a_while_ago);
+	r = sad_put(sad, s);
+	sad_set_clock(sad, sad_life_now);
+	return r;
+}
+
 static void test_an_sa_whose_end_has_passed_is_expired(void **unused)
 {
 	struct policy_info p = trap(9);
 	struct sa_info s = sa(0xc0ffee);
-	struct timespec wait = {.tv_sec = 2, .tv_nsec = 100000000};
 
 	(void)unused;
 	assert_int_equal(spd_put(spd, CLASS_MAIN, &p), 1);
 	s.life.hard_add = 1;
-	s.life.add_time = (__u64)time(NULL) - 1;
+	assert_int_equal(put_a_while_ago(&s), 1);
+	told("expired", "expired: its hard lifetime has ended");
+	s.life.hard_add = 3600;
 	assert_int_equal(sad_put(sad, &s), 1);
 	told(NULL, "used");
-	nanosleep(&wait, NULL);
-	told("expired", "expired: its hard lifetime has ended");
 }
 
 static void test_an_sa_is_told_the_first_condition_it_fails(void **unused)
@@ -428,8 +444,7 @@ static struct sa_info random_sa(__u32 spi)
 		s.sel.sport_mask = rand() % 2 ? 0 : 0xffff;
 	}
 	if (!(rand() % 8)) {
-		s.life.hard_add = 1;
-		s.life.add_time = 1;
+		s.life.hard_add = 1; /* see put_a_while_ago() */
 	}
 	return s;
 }
@@ -578,7 +593,7 @@ static void test_explain_and_decide_never_contradict_each_other(void **unused)
 			if (sas[at].spi)
 				sad_del(sad, &sas[at]);
 			sas[at] = random_sa(0x1000 + at);
-			sad_put(sad, &sas[at]);
+			put_a_while_ago(&sas[at]);
 			if (rand() % 3)
 				spd_put(spd, CLASS_MAIN, &p);
 			else
