@@ -18,6 +18,9 @@
 
 #include "error.h"
 
+/* The cgroups that sagate run makes; then its process id. They go when they are empty. */
+#define CGROUP_RUN_PREFIX "sagate-run-"
+
 /*
  * Finds the v2 mount in the text of /proc/self/mountinfo (proc_pid_mountinfo(5)), the whole
  * hierarchy (root "/") before a part of it. Pure. `text` is cut up. -ENOENT: there is none;

@@ -39,7 +39,7 @@ static int make_in(struct run_cgroup *c, const char *mount, const char *parent)
 	const char *at = strcmp(parent, "/") ? parent : "";
 	int r, n;
 
-	n = snprintf(c->path, sizeof(c->path), "%s/sagate-run-%d", at, getpid());
+	n = snprintf(c->path, sizeof(c->path), "%s/" CGROUP_RUN_PREFIX "%d", at, getpid());
 	if (n >= (int)sizeof(c->path))
 		return -ENAMETOOLONG;
 	n = snprintf(c->dir, sizeof(c->dir), "%s%s", mount, c->path);

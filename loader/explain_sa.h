@@ -44,7 +44,7 @@ enum sa_condition {
 
 #define SA_CANDIDATES_MAX 16
 
-/* What one template asks for a flow; borrows the flow. */
+/* What one template asks for a flow. */
 struct sa_wanted {
 	struct spd_tmpl tmpl; /* with the addresses of the SA */
 	struct flow flow;     /* in the lookup that is asked */

@@ -125,12 +125,12 @@ static void log_gate(const struct gate *gate, const char *what)
 			    gate->name);
 }
 
-/* The cgroups that sagate run makes have such names; they go when they are empty. */
 static enum gate_source adopted_source(const struct gate *gate)
 {
+	static const char run[] = "/" CGROUP_RUN_PREFIX;
 	const char *last = strrchr(gate->cgroup, '/');
 
-	return last && !strncmp(last, "/sagate-run-", 12) ? GATE_RUN : GATE_COMMAND;
+	return last && !strncmp(last, run, sizeof(run) - 1) ? GATE_RUN : GATE_COMMAND;
 }
 
 /* -ENOENT: it is gone. Any other error: its links go on deciding, and it is tried again. */

@@ -46,9 +46,10 @@ void sad_set_clock(struct sad *sad, void (*clock)(struct sad_now *now));
  * in between. Returns 1 when something changed, 0 when it stood so already (what it has
  * transferred does not count), -ENOMEM (nothing changed: the caller must see that it comes again).
  *
- * The deadline is worked out once, and again only when the lifetimes or the times they count from
+ * The deadline is worked out once, and again when the lifetimes or the times they count from
  * change: the kernel's timer runs on CLOCK_BOOTTIME (xfrm_state_alloc) and a step of the wall
- * clock, which add_time is in, does not move it.
+ * clock, which add_time is in, does not move it. An SA that stands beyond it, or longer since that
+ * clock was set back, has a later one: see sad_life_deadline_again().
  */
 int sad_put(struct sad *sad, const struct sa_info *sa);
 

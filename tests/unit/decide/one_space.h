@@ -6,6 +6,7 @@
 #define ONE_SPACE_H
 
 #include "here.h"
+#include "sad_life.h"
 
 enum { COOKIE = 0x5a6a7e };
 
@@ -74,6 +75,23 @@ static inline struct sa_info sa_of(__u32 spi, const char *src, const char *dst)
 	s.life.hard_bytes = s.life.soft_bytes = XFRM_INF;
 	s.life.hard_packets = s.life.soft_packets = XFRM_INF;
 	return s;
+}
+
+static inline void a_while_ago(struct sad_now *now)
+{
+	sad_life_now(now);
+	now->boot -= 60000000000ULL;
+}
+
+/* As if it had come a while ago: of one with a lifetime of a second the end has passed. */
+static inline int put_a_while_ago(const struct sa_info *s)
+{
+	int r;
+
+	sad_set_clock(sad, a_while_ago);
+	r = sad_put(sad, s);
+	sad_set_clock(sad, sad_life_now);
+	return r;
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -20,7 +20,6 @@
 #include <cmocka.h>
 
 #include "asked.h"
-#include "sad_life.h"
 
 static void test_without_a_policy(void **unused)
 {
@@ -102,12 +101,6 @@ static void test_each_condition_of_an_sa(void **unused)
 #undef SPOIL
 }
 
-static void a_while_ago(struct sad_now *now)
-{
-	sad_life_now(now);
-	now->boot -= 60000000000ULL;
-}
-
 static void test_an_sa_has_expired_when_its_end_has_passed(void **unused)
 {
 	struct policy_info p = trap();
@@ -116,9 +109,7 @@ static void test_an_sa_has_expired_when_its_end_has_passed(void **unused)
 	(void)unused;
 	put(&p);
 	s.life.hard_add = 1;
-	sad_set_clock(sad, a_while_ago);
-	assert_int_equal(sad_put(sad, &s), 1);
-	sad_set_clock(sad, sad_life_now);
+	assert_int_equal(put_a_while_ago(&s), 1);
 	assert_reason(flow("192.0.2.2", 80), SA_EXPIRED);
 	s.life.hard_add = 3600;
 	assert_int_equal(sad_put(sad, &s), 1);

@@ -31,7 +31,6 @@
 #include "flow_json.h"
 #include "json_util.h"
 #include "one_space.h"
-#include "sad_life.h"
 
 enum { MANY = 60 };
 
@@ -106,23 +105,6 @@ static void says(const struct sa_info *s, const char *failed, const char *text)
 	assert_int_equal(sad_put(sad, s), 1);
 	told(failed, text);
 	sad_del(sad, s);
-}
-
-static void a_while_ago(struct sad_now *now)
-{
-	sad_life_now(now);
-	now->boot -= 60000000000ULL;
-}
-
-/* As if it had come a while ago: of one with a lifetime of a second the end has passed. */
-static int put_a_while_ago(const struct sa_info *s)
-{
-	int r;
-
-	sad_set_clock(sad, a_while_ago);
-	r = sad_put(sad, s);
-	sad_set_clock(sad, sad_life_now);
-	return r;
 }
 
 static void test_an_sa_whose_end_has_passed_is_expired(void **unused)
