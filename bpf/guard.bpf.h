@@ -230,21 +230,22 @@ static __always_inline bool may_be_routed(const struct flow *f, const struct bpf
 
 /*
  * The socket's source takes the place of the packet's, or none, which routing then chooses for its
- * mark and device. False, and nothing is changed: it is the same, or not known (a listener's, the
- * kernel's own sockets'). A function of its own: a program's stack is 512 bytes, with all it calls.
+ * mark and device: see source_of(). False, and nothing is changed: it is the same, or not known (a
+ * listener's, the kernel's own sockets'). A function of its own: a program's stack is 512 bytes,
+ * with all it calls.
  */
 static __noinline bool flow_before_nat(struct __sk_buff *skb, struct flow *f,
-				       const struct bpf_sock *sk)
+				       const struct bpf_sock *sk, __u8 how)
 {
-	__u8 source = source_of(sk, f);
+	const bool routed = how & RECENT_ROUTED;
 
-	if (!source || !is_tracked(skb) ||
-	    (source == RECENT_ROUTED && !may_be_routed(f, sk, owner_of(skb))))
+	if (!(how & (SOURCE_TRANSLATED | RECENT_ROUTED)) || !is_tracked(skb) ||
+	    (routed && !may_be_routed(f, sk, owner_of(skb))))
 		return false;
 	if (sk->protocol == f->proto && shows_ports(f->proto))
 		f->sport = bpf_htons(sk->src_port);
 	__builtin_memset(f->saddr, 0, sizeof(f->saddr));
-	if (source == RECENT_ROUTED) {
+	if (routed) {
 		f->has_saddr = KNOWN_NOT;
 		f->oif = sk->bound_dev_if;
 		f->has_oif = f->oif ? KNOWN_BOUND : KNOWN_NOT;
@@ -258,14 +259,15 @@ static __noinline bool flow_before_nat(struct __sk_buff *skb, struct flow *f,
 	return true;
 }
 
-static __always_inline void guard_begin(struct __sk_buff *skb, struct call *c, const struct flow *f)
+static __always_inline void guard_begin(struct __sk_buff *skb, struct call *c, const struct flow *f,
+					enum dst_says dst)
 {
 	c->flow = *f;
 	__builtin_memset((void *)c + sizeof(c->flow), 0, sizeof(*c) - sizeof(c->flow));
 	c->packet = true;
 	c->bound = skb->ifindex;
 	c->transformed = is_transformed(skb, c->flow.family);
-	c->noxfrm = dst_says(skb) == DST_SAYS_EXEMPT;
+	c->noxfrm = dst == DST_SAYS_EXEMPT;
 }
 
 #define EPOCH_ANY   (~0ULL)
@@ -274,14 +276,14 @@ static __always_inline void guard_begin(struct __sk_buff *skb, struct call *c, c
 /* May it leave as its socket sent it? The epoch in which that is so, for recent_keep(). */
 static __always_inline bool judge_before_nat(struct __sk_buff *skb, struct call *c,
 					     const struct gate_settings *g, const struct flow *f,
-					     const struct bpf_sock *sk, __u64 *epoch)
+					     const struct bpf_sock *sk, __u8 how, __u64 *epoch)
 {
-	if (!c->noxfrm && !c->transformed && flow_before_nat(skb, &c->flow, sk)) {
+	if (!c->noxfrm && !c->transformed && flow_before_nat(skb, &c->flow, sk, how)) {
 		packet_decide(c, g);
 		if (!may_leave(c))
 			return false;
 		*epoch = c->by_sport ? EPOCH_NEVER : c->epoch;
-		guard_begin(skb, c, f);
+		guard_begin(skb, c, f, DST_SAYS_NOTHING);
 	}
 	return true;
 }
@@ -293,17 +295,18 @@ static __always_inline bool guard_decide(struct __sk_buff *skb, struct call *c,
 {
 	struct gate_counters *count = bpf_get_local_storage(&gate_counters, 0);
 	struct bpf_sock *sk = skb->sk;
+	enum dst_says dst = dst_says(skb);
 	__u64 epoch = EPOCH_ANY;
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (!sk)
 		return false;
-	guard_begin(skb, c, f);
-	if (dst_says(skb) == DST_SAYS_XFRM || (c->transformed && is_udp_encap(f, sk)))
+	guard_begin(skb, c, f, dst);
+	if (dst == DST_SAYS_XFRM || (c->transformed && is_udp_encap(f, sk)))
 		return true;
 	if (!p->read) {
 		answer(&c->decision, REASON_FLOW_UNKNOWN);
-	} else if (judge_before_nat(skb, c, g, f, sk, &epoch) && judge(skb, c, g, p)) {
+	} else if (judge_before_nat(skb, c, g, f, sk, how, &epoch) && judge(skb, c, g, p)) {
 		c->flow.netns = bpf_get_socket_cookie(skb);
 		c->routed = how & RECENT_ROUTED;
 		if (is_plain_flow(p) && !c->transformed && !is_shared(owner_of(skb), sk) &&
